@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A room: a folder of `Sources` and the rooms it may use.
+func room(_ name: String, uses: [Target.Dependency] = [], settings: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: uses, swiftSettings: strict + settings)
+}
+
+func tests(_ name: String, uses: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: uses, resources: resources, swiftSettings: strict)
+}
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "plumb",
+    products: [
+        .executable(name: "plumb", targets: ["plumb"]),
+        .library(name: "LinearAlgebra", targets: ["LinearAlgebra"]),
+        .library(name: "StructuredLayers", targets: ["StructuredLayers"]),
+        .library(name: "Datasets", targets: ["Datasets"]),
+        .library(name: "SpectralDiagnostics", targets: ["SpectralDiagnostics"]),
+        .library(name: "ExperimentFile", targets: ["ExperimentFile"]),
+        .library(name: "Training", targets: ["Training"]),
+        .library(name: "ParameterServer", targets: ["ParameterServer"]),
+        .library(name: "RunStore", targets: ["RunStore"]),
+        .library(name: "Cluster", targets: ["Cluster"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CVectorKernels"),
+        .target(name: "CDigits", exclude: ["digits.csv.gz"]),
+
+        room("LinearAlgebra", uses: ["COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
+        room("StructuredLayers", uses: ["LinearAlgebra"]),
+        room("Datasets", uses: ["LinearAlgebra", "CDigits", "CZlib", crypto]),
+        room("SpectralDiagnostics", uses: ["StructuredLayers", "LinearAlgebra"]),
+        room("ParameterServer"),
+        room("ExperimentFile", uses: ["StructuredLayers", "Datasets", "ParameterServer", .product(name: "Yams", package: "Yams")]),
+        room("ShardKernels", uses: ["LinearAlgebra", "ParameterServer"]),
+        room("Training", uses: ["ExperimentFile", "ShardKernels", "SpectralDiagnostics"]),
+        room("WireProtocol", uses: ["ParameterServer"]),
+        room("Transport", uses: ["CZeroMQ", "WireProtocol"]),
+        room("RunStore", uses: [.product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
+        room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
+        .executableTarget(
+            name: "plumb",
+            dependencies: ["Cluster", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,36 @@
+/// The number of a parameter version: version `t` is the parameters before step `t`, so step `t` makes version `t + 1`.
+public typealias Step = UInt64
+
+/// The number of the membership; it grows with every join or loss.
+public struct Generation: RawRepresentable, Hashable, Comparable, Codable, Sendable {
+    public var rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// The generation after this one.
+    public var next: Generation { Generation(rawValue: rawValue + 1) }
+}
+
+/// The number of the history a frame belongs to; it grows with every resume or rollback, and frames of an older one are void.
+public struct Timeline: RawRepresentable, Hashable, Comparable, Codable, Sendable {
+    public var rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// One life of one worker process: a restarted worker is another peer.
+public struct WorkerID: RawRepresentable, Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
+    public var rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    public var description: String { "worker-" + String(rawValue, radix: 16) }
+}
+
+/// The place of a chunk in the chunk plan.
+public struct ChunkIndex: RawRepresentable, Hashable, Comparable, Codable, Sendable {
+    public var rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// One of the `M` fixed slices of the training data.
+public typealias Partition = Int
