@@ -1,0 +1,36 @@
+/// What concerns machines and processes, and never the result.
+public struct ClusterSpecification: Hashable, Sendable {
+    /// Workers that must join before training starts; with `plumb train`, the local worker processes.
+    public var workers: Int
+    /// Seconds between heartbeats.
+    public var heartbeatSeconds: Double
+    /// Seconds of silence after which a worker is lost.
+    public var livenessSeconds: Double
+    /// Seconds within which the first workers must have joined.
+    public var joinSeconds: Double
+    /// OpenBLAS's name of the kernels that every process must use; nil leaves the choice to each machine.
+    public var blasCore: String?
+}
+
+extension ClusterSpecification {
+    init(_ section: SettingsSection) throws(ExperimentError) {
+        workers = try section.integer("workers", default: 2, in: 1...4096)
+        heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.05...3600)
+        livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.1...36_000)
+        joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
+        blasCore = try section.text("blasCore").flatMap { $0 == "none" ? nil : $0 }
+        guard livenessSeconds >= 2 * heartbeatSeconds else {
+            throw section.refusal(
+                "livenessSeconds", "\(livenessSeconds)", "it must be at least twice cluster.heartbeatSeconds (\(heartbeatSeconds))")
+        }
+        try section.finish()
+    }
+
+    var resolved: [(String, SettingsValue)] {
+        [
+            ("workers", .plain("\(workers)")), ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
+            ("livenessSeconds", .plain("\(livenessSeconds)")), ("joinSeconds", .plain("\(joinSeconds)")),
+            ("blasCore", blasCore.map { .text($0) } ?? .plain("none")),
+        ]
+    }
+}

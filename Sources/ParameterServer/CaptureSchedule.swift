@@ -1,0 +1,29 @@
+/// The versions whose values leave the shards for validation, diagnostics and snapshots: a function of the experiment alone.
+public struct CaptureSchedule: Hashable, Codable, Sendable {
+    /// What is copied.
+    public enum Capture: Hashable, Codable, Sendable {
+        case parameters
+        /// Parameters, moments and state: enough to go on from.
+        case complete
+    }
+
+    /// Versions that are multiples of one of these are copied; 0 means never.
+    public var parametersEvery: [Step]
+    /// Versions that are multiples of this are copied with moments and state; 0 means never.
+    public var completeEvery: Step
+    /// The last version is always copied completely.
+    public var last: Step
+
+    public init(parametersEvery: [Step], completeEvery: Step, last: Step) {
+        self.parametersEvery = parametersEvery
+        self.completeEvery = completeEvery
+        self.last = last
+    }
+
+    /// What is copied of `version`, if anything.
+    public func capture(at version: Step) -> Capture? {
+        if version == last { return .complete }
+        if completeEvery > 0 && version > 0 && version.isMultiple(of: completeEvery) { return .complete }
+        return parametersEvery.contains { $0 > 0 && version.isMultiple(of: $0) } ? .parameters : nil
+    }
+}

@@ -1,0 +1,150 @@
+/// The protocol of a worker: which version it holds, what to compute and push for it, when it moves on.
+///
+/// A worker keeps version `t` until it holds every chunk of `t + 1`. What it computes depends on the version and on its partitions;
+/// an assignment may change at any instant.
+public struct WorkerMachine: Sendable {
+    /// What happens to a worker.
+    public enum Event: Hashable, Sendable {
+        case assigned(Assignment)
+        /// A chunk's new version arrived; its payload waits in the shell until the directive that answers it.
+        case parametersArrived(chunk: ChunkIndex, version: Step, timeline: Timeline)
+        /// The gradient of `node` at `step` is computed and added along the tree.
+        case computed(step: Step, node: TreeNode)
+        /// The chunks of the next version have been awaited for too long.
+        case waitedTooLong
+    }
+
+    /// What the shell must do, in order.
+    public enum Directive: Hashable, Sendable {
+        /// Copy the payload at hand into the buffer of `version`.
+        case store(chunk: ChunkIndex, version: Step)
+        /// Forget the payload at hand.
+        case drop(chunk: ChunkIndex, version: Step)
+        /// The buffer of `version` is complete and is now the one to compute with.
+        case advance(to: Step)
+        /// Compute the gradient of `node` with version `step`, added along the tree, and report `.computed`.
+        case compute(step: Step, node: TreeNode)
+        /// Send the gradient of `node`, every chunk and the scalars.
+        case push(step: Step, node: TreeNode, timeline: Timeline)
+        /// Forget the gradient of `node`: nobody needs it any more.
+        case discard(step: Step, node: TreeNode)
+        /// Ask the shards for these chunks again.
+        case requestParameters(version: Step, chunks: [ChunkIndex])
+    }
+
+    private let tree: ReductionTree
+    private let frameCount: Int
+    private let steps: Step
+    private var assignments: [Assignment] = []
+    /// The version whose chunks are complete and in use.
+    public private(set) var version: Step?
+    /// The version that is being received, and which of its chunks are here.
+    private var incoming: (version: Step, present: [Bool], missing: Int)?
+    private var timeline: Timeline?
+    /// Partitions computed, or being computed, at `version`, ascending.
+    private var covered: [Partition] = []
+    private var computing: [TreeNode] = []
+
+    /// A worker that holds nothing yet. `frameCount` counts the chunks of parameters and the statistics chunk.
+    public init(tree: ReductionTree, frameCount: Int, steps: Step) {
+        self.tree = tree
+        self.frameCount = frameCount
+        self.steps = steps
+    }
+
+    /// The timeline of the assignment in force.
+    public var currentTimeline: Timeline? { timeline }
+
+    /// The chunks of the next version that have not arrived, ascending.
+    public var missingChunks: [ChunkIndex] {
+        guard let incoming else { return [] }
+        return incoming.present.indices.filter { !incoming.present[$0] }.map { ChunkIndex(rawValue: UInt32($0)) }
+    }
+
+    /// Takes one event; appends what must be done to `directives`.
+    public mutating func handle(_ event: Event, into directives: inout [Directive]) {
+        switch event {
+        case .assigned(let assignment): assign(assignment, into: &directives)
+        case .parametersArrived(let chunk, let version, let timeline):
+            receive(chunk, version, timeline, into: &directives)
+        case .computed(let step, let node): finish(step, node, into: &directives)
+        case .waitedTooLong:
+            if let incoming, incoming.missing > 0, computing.isEmpty {
+                directives.append(.requestParameters(version: incoming.version, chunks: missingChunks))
+            }
+        }
+    }
+
+    private mutating func assign(_ assignment: Assignment, into directives: inout [Directive]) {
+        if let timeline, assignment.timeline < timeline { return }
+        if timeline != assignment.timeline {
+            // A new history: what was held or half received is void. A running computation ends first; its result is discarded.
+            timeline = assignment.timeline
+            assignments = []
+            version = nil
+            covered = []
+            incoming = (assignment.fromStep, Array(repeating: false, count: frameCount), frameCount)
+        }
+        if let newest = assignments.last, assignment.generation <= newest.generation { return }
+        assignments.removeAll { $0.fromStep >= assignment.fromStep }
+        assignments.append(assignment)
+        startComputing(into: &directives)
+    }
+
+    private mutating func receive(_ chunk: ChunkIndex, _ version: Step, _ timeline: Timeline, into directives: inout [Directive]) {
+        guard timeline == self.timeline, let incoming, incoming.version == version,
+            Int(chunk.rawValue) < frameCount, !incoming.present[Int(chunk.rawValue)]
+        else { return directives.append(.drop(chunk: chunk, version: version)) }
+        self.incoming?.present[Int(chunk.rawValue)] = true
+        self.incoming?.missing -= 1
+        directives.append(.store(chunk: chunk, version: version))
+        advanceIfComplete(into: &directives)
+    }
+
+    /// Moves to the incoming version once it is complete and no lane reads the old one.
+    private mutating func advanceIfComplete(into directives: inout [Directive]) {
+        guard let incoming, incoming.missing == 0, computing.isEmpty else { return }
+        version = incoming.version
+        covered = []
+        self.incoming = (incoming.version + 1, Array(repeating: false, count: frameCount), frameCount)
+        directives.append(.advance(to: incoming.version))
+        startComputing(into: &directives)
+    }
+
+    private mutating func startComputing(into directives: inout [Directive]) {
+        guard let version, version < steps, let assignment = assignments.last(where: { $0.fromStep <= version }) else { return }
+        let fresh = assignment.partitions.filter { !covered.contains($0) }
+        for node in tree.maximalNodes(of: fresh) {
+            covered.append(contentsOf: node.partitions)
+            computing.append(node)
+            directives.append(.compute(step: version, node: node))
+        }
+    }
+
+    private mutating func finish(_ step: Step, _ node: TreeNode, into directives: inout [Directive]) {
+        guard let index = computing.firstIndex(of: node) else { return }
+        computing.remove(at: index)
+        if let timeline, step == version, incoming?.missing != 0 {
+            directives.append(.push(step: step, node: node, timeline: timeline))
+        } else {
+            directives.append(.discard(step: step, node: node))
+        }
+        advanceIfComplete(into: &directives)
+    }
+}
+
+/// Which partitions a worker computes, from which step on.
+public struct Assignment: Hashable, Codable, Sendable {
+    public var timeline: Timeline
+    public var generation: Generation
+    public var fromStep: Step
+    /// Ascending, without repeats; empty for a worker that stands by.
+    public var partitions: [Partition]
+
+    public init(timeline: Timeline, generation: Generation, fromStep: Step, partitions: [Partition]) {
+        self.timeline = timeline
+        self.generation = generation
+        self.fromStep = fromStep
+        self.partitions = partitions
+    }
+}
