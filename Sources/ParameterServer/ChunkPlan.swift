@@ -19,10 +19,22 @@ public struct ChunkPlan: Hashable, Codable, Sendable {
         public let segments: [Segment]
     }
 
-    /// 1 MiB of float32.
-    public static let elementsMax = 262_144
-    /// 256 KiB of float32: the size from which a chunk ends with its layer.
-    public static let elementsGood = 65_536
+    /// How large chunks are. Fixed in use; tests and simulations take smaller ones to have several chunks in a small network.
+    public struct Limits: Hashable, Codable, Sendable {
+        /// Elements that a chunk holds at most.
+        public var elementsMax: Int
+        /// Elements from which a chunk ends with its layer.
+        public var elementsGood: Int
+
+        public init(elementsMax: Int, elementsGood: Int) {
+            precondition(elementsGood >= 1 && elementsMax >= elementsGood, "limits ascend")
+            self.elementsMax = elementsMax
+            self.elementsGood = elementsGood
+        }
+
+        /// 1 MiB and 256 KiB of float32.
+        public static let standard = Limits(elementsMax: 262_144, elementsGood: 65_536)
+    }
 
     public let blocks: [BlockExtent]
     public let chunks: [Chunk]
@@ -30,15 +42,17 @@ public struct ChunkPlan: Hashable, Codable, Sendable {
     /// The plan for `blocks`, which ascend and do not overlap.
     ///
     /// - Throws: `ChunkPlanError` when a granule is larger than a chunk.
-    public init(blocks: [BlockExtent]) throws(ChunkPlanError) {
+    public init(blocks: [BlockExtent], limits: Limits = .standard) throws(ChunkPlanError) {
         self.blocks = blocks
-        var cutter = Cutter()
+        var cutter = Cutter(limits: limits)
         for (index, block) in blocks.enumerated() {
             precondition(block.range.lowerBound >= cutter.end, "blocks ascend and do not overlap")
-            guard block.granule <= Self.elementsMax else { throw .granuleTooLarge(block: block.name, granule: block.granule) }
+            guard block.granule <= limits.elementsMax else {
+                throw .granuleTooLarge(block: block.name, granule: block.granule, elementsMax: limits.elementsMax)
+            }
             let endsLayer = index + 1 == blocks.count || blocks[index + 1].layer != block.layer
             cutter.append(block, index: index)
-            if endsLayer && cutter.count >= Self.elementsGood { cutter.close() }
+            if endsLayer && cutter.count >= limits.elementsGood { cutter.close() }
         }
         cutter.close()
         chunks = cutter.chunks
@@ -56,30 +70,33 @@ public struct ChunkPlan: Hashable, Codable, Sendable {
 
 /// Why a layout cannot be cut into chunks.
 public enum ChunkPlanError: Error, Hashable, Sendable, CustomStringConvertible {
-    case granuleTooLarge(block: String, granule: Int)
+    case granuleTooLarge(block: String, granule: Int, elementsMax: Int)
 
     public var description: String {
         switch self {
-        case .granuleTooLarge(let block, let granule):
-            "block \(block) has a granule of \(granule) elements, but a chunk holds \(ChunkPlan.elementsMax); make the layer narrower"
+        case .granuleTooLarge(let block, let granule, let elementsMax):
+            "block \(block) has a granule of \(granule) elements, but a chunk holds \(elementsMax); make the layer narrower"
         }
     }
 }
 
 private struct Cutter {
+    let limits: ChunkPlan.Limits
     var chunks: [ChunkPlan.Chunk] = []
     private var segments: [ChunkPlan.Segment] = []
     private var start: Int?
     var end = 0
+
+    init(limits: ChunkPlan.Limits) { self.limits = limits }
 
     var count: Int { start.map { end - $0 } ?? 0 }
 
     mutating func append(_ block: BlockExtent, index: Int) {
         var rest = block.range
         // A block that does not fit beside what is there starts a chunk of its own.
-        if let start, rest.upperBound - start > ChunkPlan.elementsMax { close() }
+        if let start, rest.upperBound - start > limits.elementsMax { close() }
         while !rest.isEmpty {
-            let room = ChunkPlan.elementsMax / block.granule * block.granule
+            let room = limits.elementsMax / block.granule * block.granule
             let piece = rest.lowerBound..<min(rest.lowerBound + room, rest.upperBound)
             if start == nil { start = piece.lowerBound }
             segments.append(.init(block: index, range: piece))

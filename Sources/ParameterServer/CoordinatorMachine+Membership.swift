@@ -1,7 +1,7 @@
 extension CoordinatorMachine {
     mutating func join(_ worker: WorkerID, at now: Instant, into directives: inout [Directive]) {
         if members.contains(where: { $0.id == worker }) { return }
-        members.append(Member(id: worker, heard: now, partitions: []))
+        members.append(Member(id: worker, heard: now, partitions: [], fromStep: version))
         generation = generation.next
         record(worker, .joined, "", into: &directives)
         switch phase {
@@ -10,12 +10,13 @@ extension CoordinatorMachine {
             phase = .running
             phaseStart = now
             stepStart = now
-            deal(fromStep: version, subscribing: members.map(\.id), into: &directives)
+            deal(fromStep: version, into: &directives)
         case .running:
             // Chunks of version + 1 may exist already, so the newcomer takes part from the step after the one that is running; if it is
             // alone, there is no such step and it starts at once.
             let fromStep = members.count == 1 ? version : min(version + 1, configuration.steps)
-            deal(fromStep: fromStep, subscribing: [worker], into: &directives)
+            members[members.count - 1].fromStep = fromStep
+            deal(fromStep: fromStep, into: &directives)
         case .ended: break
         }
     }
@@ -36,21 +37,22 @@ extension CoordinatorMachine {
     }
 
     /// Cuts the partitions into contiguous ranges, one a member in order of joining.
-    private mutating func deal(fromStep: Step, subscribing: [WorkerID], into directives: inout [Directive]) {
+    private mutating func deal(fromStep: Step, into directives: inout [Directive]) {
         let (count, partitions) = (members.count, configuration.partitions)
         for index in members.indices {
             members[index].partitions = Array(index * partitions / count..<(index + 1) * partitions / count)
             assign(index, fromStep: fromStep, into: &directives)
         }
-        for worker in subscribing { directives.append(.subscribe(worker, fromVersion: fromStep)) }
     }
 
     /// Gives a lost worker's partitions to those with the fewest, at once: the survivors still hold the version they are needed for.
+    /// Newcomers who were promised a later version are asked only when nobody else is left.
     private mutating func inherit(_ partitions: [Partition], into directives: inout [Directive]) {
         var changed = Set<Int>()
+        let present = members.indices.filter { members[$0].fromStep <= version }
+        let heirs = present.isEmpty ? Array(members.indices) : present
         for partition in partitions {
-            guard let index = members.indices.min(by: { (members[$0].partitions.count, $0) < (members[$1].partitions.count, $1) })
-            else { return }
+            guard let index = heirs.min(by: { (members[$0].partitions.count, $0) < (members[$1].partitions.count, $1) }) else { return }
             members[index].partitions.append(partition)
             changed.insert(index)
         }

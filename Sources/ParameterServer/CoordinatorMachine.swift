@@ -70,8 +70,7 @@ public struct CoordinatorMachine: Sendable {
     /// What the shell must do, in order.
     public enum Directive: Hashable, Sendable {
         case assign(WorkerID, Assignment, members: Int)
-        /// Tell every shard host.
-        case subscribe(WorkerID, fromVersion: Step)
+        /// Tell every shard host that the worker reads no more.
         case unsubscribe(WorkerID)
         /// Sum the squared norms of `step` in canonical order and answer with `.gradientAccepted` or `.gradientRefused`.
         case judgeGradient(step: Step)
@@ -127,6 +126,8 @@ public struct CoordinatorMachine: Sendable {
         var id: WorkerID
         var heard: Instant
         var partitions: [Partition]
+        /// The first version that the worker was asked to hold.
+        var fromStep: Step
     }
 
     enum Phase: Sendable { case gathering, running, ended }

@@ -16,6 +16,8 @@ public struct WorkerMachine: Sendable {
 
     /// What the shell must do, in order.
     public enum Directive: Hashable, Sendable {
+        /// Ask every shard host for this version and all later ones.
+        case subscribe(fromVersion: Step, timeline: Timeline)
         /// Copy the payload at hand into the buffer of `version`.
         case store(chunk: ChunkIndex, version: Step)
         /// Forget the payload at hand.
@@ -83,12 +85,22 @@ public struct WorkerMachine: Sendable {
             assignments = []
             version = nil
             covered = []
-            incoming = (assignment.fromStep, Array(repeating: false, count: frameCount), frameCount)
+            expect(assignment.fromStep)
+            directives.append(.subscribe(fromVersion: assignment.fromStep, timeline: assignment.timeline))
         }
         if let newest = assignments.last, assignment.generation <= newest.generation { return }
         assignments.removeAll { $0.fromStep >= assignment.fromStep }
         assignments.append(assignment)
+        if version == nil, let incoming, assignment.fromStep < incoming.version {
+            // Needed earlier than announced: whoever held that version is gone.
+            expect(assignment.fromStep)
+            directives.append(.subscribe(fromVersion: assignment.fromStep, timeline: assignment.timeline))
+        }
         startComputing(into: &directives)
+    }
+
+    private mutating func expect(_ version: Step) {
+        incoming = (version, Array(repeating: false, count: frameCount), frameCount)
     }
 
     private mutating func receive(_ chunk: ChunkIndex, _ version: Step, _ timeline: Timeline, into directives: inout [Directive]) {
@@ -106,7 +118,7 @@ public struct WorkerMachine: Sendable {
         guard let incoming, incoming.missing == 0, computing.isEmpty else { return }
         version = incoming.version
         covered = []
-        self.incoming = (incoming.version + 1, Array(repeating: false, count: frameCount), frameCount)
+        expect(incoming.version + 1)
         directives.append(.advance(to: incoming.version))
         startComputing(into: &directives)
     }

@@ -16,7 +16,7 @@ struct ChunkPlanTests {
         var end = 0
         for (index, chunk) in plan.chunks.enumerated() {
             #expect(Int(chunk.index.rawValue) == index)
-            #expect(chunk.range.count <= ChunkPlan.elementsMax && !chunk.range.isEmpty)
+            #expect(chunk.range.count <= ChunkPlan.Limits.standard.elementsMax && !chunk.range.isEmpty)
             #expect(chunk.range.lowerBound >= end)
             end = chunk.range.upperBound
             for segment in chunk.segments {
@@ -60,7 +60,8 @@ struct ChunkPlanTests {
     @Test("refuses a granule larger than a chunk, with the remedy")
     func granule() {
         let blocks = Self.blocks([(300_000, 300_000, 0)])
-        #expect(throws: ChunkPlanError.granuleTooLarge(block: "b0", granule: 300_000)) { try ChunkPlan(blocks: blocks) }
-        #expect("\(ChunkPlanError.granuleTooLarge(block: "b0", granule: 300_000))".contains("make the layer narrower"))
+        let error = ChunkPlanError.granuleTooLarge(block: "b0", granule: 300_000, elementsMax: 262_144)
+        #expect(throws: error) { try ChunkPlan(blocks: blocks) }
+        #expect("\(error)".contains("make the layer narrower"))
     }
 }

@@ -30,7 +30,10 @@ struct WorkerMachineTests {
     @Test("computes the maximal nodes of its partitions once it holds a whole version, and pushes each when it is done")
     func computes() {
         var machine = WorkerMachine(tree: ReductionTree(partitions: 4), frameCount: 2, steps: 5)
-        #expect(Self.handle(&machine, .assigned(Self.assignment([0, 1, 2]))).isEmpty)
+        #expect(
+            Self.handle(&machine, .assigned(Self.assignment([0, 1, 2]))) == [
+                .subscribe(fromVersion: 0, timeline: Timeline(rawValue: 1))
+            ])
         #expect(Self.handle(&machine, Self.arrived(0, 0)) == [.store(chunk: ChunkIndex(rawValue: 0), version: 0)])
         #expect(
             Self.handle(&machine, Self.arrived(1, 0)) == [
@@ -98,7 +101,10 @@ struct WorkerMachineTests {
     @Test("starts over on a new timeline and discards what an older one computed")
     func timelines() {
         var machine = Self.started([0])
-        #expect(Self.handle(&machine, .assigned(Self.assignment([0], generation: 2, from: 0, timeline: 2))).isEmpty)
+        #expect(
+            Self.handle(&machine, .assigned(Self.assignment([0], generation: 2, from: 0, timeline: 2))) == [
+                .subscribe(fromVersion: 0, timeline: Timeline(rawValue: 2))
+            ])
         #expect(machine.version == nil)
         #expect(Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1))) == [.discard(step: 0, node: TreeNode(0, 1))])
         _ = Self.handle(&machine, Self.arrived(0, 0, timeline: 2))
