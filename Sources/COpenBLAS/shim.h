@@ -1,2 +1,13 @@
 // OpenBLAS carries LAPACK under its Fortran names, but Debian's header does not declare it: the routines we call stand here.
+// Column-major; every argument by reference; gfortran's hidden string lengths may be left out for single characters on the ABIs we run on.
+#pragma once
 #include <cblas.h>
+
+void sgesdd_(const char *jobz, const int *m, const int *n, float *a, const int *lda, float *s, float *u, const int *ldu, float *vt,
+             const int *ldvt, float *work, const int *lwork, int *iwork, int *info);
+void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork,
+             int *iwork, const int *liwork, int *info);
+void sgeqrf_(const int *m, const int *n, float *a, const int *lda, float *tau, float *work, const int *lwork, int *info);
+void sorgqr_(const int *m, const int *n, const int *k, float *a, const int *lda, const float *tau, float *work, const int *lwork,
+             int *info);
+void sgesv_(const int *n, const int *nrhs, float *a, const int *lda, int *ipiv, float *b, const int *ldb, int *info);

@@ -28,6 +28,8 @@ public struct AlignedVector: Sendable {
 
     /// The elements for writing; copies them first when another value shares them.
     public var mutableSpan: MutableSpan<Float> {
+        // Not inlined: where the compiler of Swift 6.3 sees the storage being made, its copy propagation stops on the span's lifetime.
+        @inline(never)
         @_lifetime(&self)
         mutating get {
             if !isKnownUniquelyReferenced(&storage) { storage = AlignedStorage(copying: storage) }

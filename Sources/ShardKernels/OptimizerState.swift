@@ -23,14 +23,22 @@ public struct OptimizerState: Sendable {
     public mutating func apply(
         _ update: ParameterUpdate, step: Step, clipScale: Double, segment: ChunkPlan.Segment, gradient: Span<Float>
     ) {
+        Self.apply(
+            update, step: step, clipScale: clipScale, segment: segment, gradient: gradient, &parameters, &firstMoment, &secondMoment)
+    }
+
+    private static func apply(
+        _ update: ParameterUpdate, step: Step, clipScale: Double, segment: ChunkPlan.Segment, gradient: Span<Float>,
+        _ parameters: inout AlignedVector, _ firstMoment: inout AlignedVector, _ secondMoment: inout AlignedVector
+    ) {
         let range = segment.range
         let secondRange = secondMoment.count == 0 ? 0..<0 : range
         var allParameters = parameters.mutableSpan
         var allFirst = firstMoment.mutableSpan
         var allSecond = secondMoment.mutableSpan
-        var parameterSpan = allParameters.extracting(range)
-        var first = allFirst.extracting(range)
-        var second = allSecond.extracting(secondRange)
+        var parameterSpan = allParameters.part(range)
+        var first = allFirst.part(range)
+        var second = allSecond.part(secondRange)
         update.apply(
             step: step, clipScale: clipScale, block: segment.block, parameters: &parameterSpan, firstMoment: &first,
             secondMoment: &second, gradient: gradient)

@@ -1,1 +1,60 @@
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Vector kernels in several versions, one per instruction set, all with the same bits: no libm, no contraction to fused
+// multiply-add, sums over 16 lanes in one order, tails through the same arithmetic as the body. (The payload of a NaN is not part of this.)
+// Pointers may have any alignment; counts may be zero; no two operands overlap.
+
+enum plumb_activation { plumb_activation_none = 0, plumb_activation_relu = 1, plumb_activation_tanh = 2 };
+
+struct plumb_momentum {
+    float learning_rate, momentum, gradient_scale, weight_decay;
+};
+
+struct plumb_adam {
+    float learning_rate, beta1, beta2, epsilon, first_correction, second_correction, gradient_scale, coupled_decay, decoupled_decay;
+};
+
+struct plumb_vector_kernels {
+    // y += x, y -= x, y *= x, y *= a, y += a·x
+    void (*_Nonnull add)(float *_Nonnull y, const void *_Nonnull x, size_t count);
+    void (*_Nonnull subtract)(float *_Nonnull y, const float *_Nonnull x, size_t count);
+    void (*_Nonnull multiply)(float *_Nonnull y, const float *_Nonnull x, size_t count);
+    void (*_Nonnull scale)(float *_Nonnull y, float a, size_t count);
+    void (*_Nonnull axpy)(float *_Nonnull y, float a, const float *_Nonnull x, size_t count);
+
+    // y = exp(y), y = tanh(y)
+    void (*_Nonnull exp)(float *_Nonnull y, size_t count);
+    void (*_Nonnull tanh)(float *_Nonnull y, size_t count);
+
+    // z[i, :] = activation(z[i, :] + bias[i]); a null bias adds nothing.
+    void (*_Nonnull add_bias)(
+        float *_Nonnull z, size_t rows, size_t columns, const float *_Nullable bias, enum plumb_activation activation);
+    // g *= activation'(·), written with the activation's output y
+    void (*_Nonnull multiply_by_derivative)(
+        float *_Nonnull g, const float *_Nonnull y, size_t count, enum plumb_activation activation);
+
+    // sums[i] = Σ_b g[i, b], or sums[i] += Σ_b g[i, b]
+    void (*_Nonnull row_sums)(float *_Nonnull sums, const float *_Nonnull g, size_t rows, size_t columns, int accumulate);
+    // sums[b] = Σ_i x[i, b]², rows in ascending order
+    void (*_Nonnull column_sums_of_squares)(double *_Nonnull sums, const float *_Nonnull x, size_t rows, size_t columns);
+    double (*_Nonnull sum_of_squares)(const float *_Nonnull x, size_t count);
+    double (*_Nonnull dot)(const float *_Nonnull x, const float *_Nonnull y, size_t count);
+    float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
+    uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
+
+    void (*_Nonnull momentum_step)(
+        float *_Nonnull w, float *_Nonnull v, const float *_Nonnull gradient, size_t count, struct plumb_momentum settings);
+    void (*_Nonnull adam_step)(
+        float *_Nonnull w, float *_Nonnull m, float *_Nonnull v, const float *_Nonnull gradient, size_t count,
+        struct plumb_adam settings);
+} __attribute__((swift_attr("@Sendable")));
+
+enum plumb_instruction_set { plumb_baseline = 0, plumb_haswell = 1, plumb_skylake_avx512 = 2 };
+
+/// The kernels compiled for `set`, or null when this machine (or this build) cannot run them.
+const struct plumb_vector_kernels *_Nullable plumb_vector_kernels_for(enum plumb_instruction_set set);
+
+/// The fastest kernels this machine can run.
+const struct plumb_vector_kernels *_Nonnull plumb_vector_kernels_best(void);

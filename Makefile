@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+SWIFT_FLAGS = -c release
+PLUMB = .build/release/plumb
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: dependencies
+dependencies: ## install the C libraries that are missing (Debian, Ubuntu)
+	@deploy/install-dependencies.sh
+
+.PHONY: build
+build: dependencies ## the release build
+	swift build $(SWIFT_FLAGS)
+
+.PHONY: demo
+demo: build ## train the built-in digits with two worker processes, and show what happened inside
+	$(PLUMB) train examples/digits.yaml
+
+.PHONY: test
+test: build ## every test, optimised; what continuous integration runs
+	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing
+
+.PHONY: check
+check: ## formatting, and what a machine can see without building
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+.PHONY: format
+format: ## put the sources into the house's format
+	swift format --in-place --recursive Package.swift Sources Tests
+
+.PHONY: oracles
+oracles: ## make the golden files again (needs Python with NumPy and SciPy)
+	Tests/Oracles/generate.sh
+
+.PHONY: clean
+clean: ## remove what a build leaves
+	rm -rf .build

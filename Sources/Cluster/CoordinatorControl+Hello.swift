@@ -1,0 +1,78 @@
+import ParameterServer
+import Transport
+import WireProtocol
+
+extension CoordinatorControl {
+    mutating func answer(_ message: ControlMessage, from worker: WorkerID, port: inout SocketPort) throws {
+        switch message {
+        case .hello(let hello): greet(hello, worker, port: &port)
+        case .ready(let ready): admit(ready, worker, port: &port)
+        case .heartbeat(let beat):
+            send(.heartbeat(.init(step: machine.version, microbatches: 0, sequence: beat.sequence)), to: worker, port: &port)
+        case .leaving(let leaving): handle(.left(worker, reason: leaving.reason), port: &port)
+        case .failed(let failed): handle(.left(worker, reason: failed.sentence), port: &port)
+        case .welcome, .refused, .assignment, .stop: throw RejectedFrame.unexpected("a worker does not send this message")
+        }
+    }
+
+    private mutating func greet(_ hello: ControlMessage.Hello, _ worker: WorkerID, port: inout SocketPort) {
+        let name = hello.name.isEmpty ? "worker-\(names.count + 1)" : hello.name
+        if hello.protocolVersion != ControlMessage.protocolVersion {
+            return refuse(
+                worker, name,
+                "the worker speaks protocol \(hello.protocolVersion), the coordinator \(ControlMessage.protocolVersion)",
+                "run the same build of plumb on every machine", port: &port)
+        }
+        if names.values.contains(name) && names[worker] != name {
+            return refuse(worker, name, "a worker named \(name) has joined already", "start it with another --name", port: &port)
+        }
+        let wanted = plan.experiment.cluster.blasCore
+        let core = announcement.fingerprint.blasCore
+        if wanted == nil, hello.blasCore != core {
+            return refuse(
+                worker, name, "OpenBLAS uses its \(hello.blasCore) kernels on the worker and its \(core) kernels on the coordinator",
+                "set cluster.blasCore in the experiment to kernels that every machine can run, such as Haswell", port: &port)
+        }
+        names[worker] = name
+        peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID)
+        log.info("a worker says hello", metadata: ["worker": "\(name)", "host": "\(hello.host)", "process": "\(hello.processID)"])
+        let cluster = plan.experiment.cluster
+        send(
+            .welcome(
+                .init(
+                    name: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
+                    dataEndpoint: "\(announcement.dataEndpoint)", timeline: machine.timeline,
+                    heartbeatMilliseconds: Int(cluster.heartbeatSeconds * 1000),
+                    deadlineMilliseconds: Int(cluster.livenessSeconds * 1000))),
+            to: worker, port: &port)
+    }
+
+    private mutating func admit(_ ready: ControlMessage.Ready, _ worker: WorkerID, port: inout SocketPort) {
+        guard var peer = peers[worker], !peer.isReady else { return }
+        if let difference = announcement.fingerprint.differences(from: ready.fingerprint) {
+            return refuse(
+                worker, peer.name, "the worker computes other numbers than the coordinator: \(difference)",
+                "use the same OpenBLAS and set cluster.blasCore to kernels that every machine can run", port: &port)
+        }
+        if ready.dataDigest != announcement.dataDigest {
+            return refuse(
+                worker, peer.name,
+                "the worker's data has the digest \(ready.dataDigest.prefix(12)), the coordinator's \(announcement.dataDigest.prefix(12))",
+                "give every machine the same data files", port: &port)
+        }
+        if ready.layoutDigest != announcement.layoutDigest {
+            return refuse(
+                worker, peer.name, "the worker lays the parameters out differently", "run the same build of plumb on every machine",
+                port: &port)
+        }
+        peer.isReady = true
+        peers[worker] = peer
+        handle(.joined(worker), port: &port)
+    }
+
+    private mutating func refuse(_ worker: WorkerID, _ name: String, _ reason: String, _ remedy: String, port: inout SocketPort) {
+        log.error("refused a worker", metadata: ["worker": "\(name)", "reason": "\(reason)", "remedy": "\(remedy)"])
+        send(.refused(.init(reason: reason, remedy: remedy)), to: worker, port: &port)
+        peers[worker] = nil
+    }
+}

@@ -1,0 +1,228 @@
+import LinearAlgebra
+import Logging
+import ParameterServer
+import Training
+import Transport
+import WireProtocol
+
+/// What other threads tell the coordinator.
+enum CoordinatorPost: Sendable {
+    case shard(ShardNews)
+    case processEnded(LocalProcesses.Ending)
+    case stopRequested(reason: String)
+}
+
+/// How a run's distributed part ended.
+enum ClusterEnding: Sendable {
+    case finished(contributions: [String: Int])
+    case interrupted(reason: String, step: Step)
+    case failed(ClusterError)
+}
+
+/// What the coordinator hands to its surroundings, from the control socket's thread.
+struct CoordinatorOutlets: Sendable {
+    var shard: @Sendable (ShardPost) -> Void
+    var recorder: @Sendable (RecorderItem) -> Void
+    var ended: @Sendable (ClusterEnding) -> Void
+}
+
+/// What every worker is told at hello.
+struct RunAnnouncement: Sendable {
+    var runName: String
+    var experimentYAML: String
+    var dataEndpoint: Endpoint
+    var fingerprint: NumericFingerprint
+    var dataDigest: String
+    var layoutDigest: String
+    var build: String
+}
+
+/// The shell of the coordinator: the control socket's thread, which owns the coordinator's machine.
+struct CoordinatorControl: SocketHandler {
+    struct Peer {
+        var name: String
+        var host: String
+        var processID: Int32
+        var isReady = false
+    }
+
+    let plan: TrainingPlan
+    let announcement: RunAnnouncement
+    let outlets: CoordinatorOutlets
+    let log: Logger
+    var machine: CoordinatorMachine
+    var peers: [WorkerID: Peer] = [:]
+    /// Names of everybody who ever joined, also of those who left.
+    var names: [WorkerID: String] = [:]
+    private let start = ContinuousClock.now
+    private var directives: [CoordinatorMachine.Directive] = []
+    private var steps: StepAssembler
+    private var contributions: [String: Int] = [:]
+    private var squaredNorms: [Double] = []
+    private var failure: ClusterError?
+
+    init(plan: TrainingPlan, announcement: RunAnnouncement, outlets: CoordinatorOutlets, log: Logger) {
+        self.plan = plan
+        self.announcement = announcement
+        self.outlets = outlets
+        self.log = log
+        let (cluster, training) = (plan.experiment.cluster, plan.experiment.training)
+        machine = CoordinatorMachine(
+            .init(
+                partitions: training.partitions, steps: training.steps, workersToStart: cluster.workers,
+                twoPhase: training.twoPhase,
+                deadlines: .init(
+                    heartbeat: .seconds(cluster.heartbeatSeconds), liveness: .seconds(cluster.livenessSeconds),
+                    join: .seconds(cluster.joinSeconds))),
+            now: Instant(sinceStart: .zero))
+        steps = StepAssembler(plan: plan)
+    }
+
+    private var now: Instant { Instant(sinceStart: ContinuousClock.now - start) }
+
+    mutating func started(port: inout SocketPort) {}
+
+    mutating func stopping(port: inout SocketPort) {}
+
+    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) { handle(.ticked, port: &port) }
+
+    mutating func posted(_ post: CoordinatorPost, port: inout SocketPort) {
+        switch post {
+        case .shard(let news): hear(news, port: &port)
+        case .processEnded(let ending): processEnded(ending, port: &port)
+        case .stopRequested(let reason): handle(.stopRequested(reason: reason), port: &port)
+        }
+    }
+
+    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+        guard let peer = message.peer else { return }
+        do {
+            let control = try ControlMessage.decode(message.part(0))
+            handle(.heard(peer), port: &port)
+            try answer(control, from: peer, port: &port)
+        } catch { log.warning("dropped a control message", metadata: ["peer": "\(peer)", "reason": "\(error)"]) }
+    }
+
+    mutating func handle(_ event: CoordinatorMachine.Event, port: inout SocketPort) {
+        machine.handle(event, at: now, into: &directives)
+        let todo = directives
+        directives.removeAll(keepingCapacity: true)
+        for directive in todo { carryOut(directive, port: &port) }
+    }
+
+    func send(_ message: ControlMessage, to worker: WorkerID, port: inout SocketPort) {
+        do { _ = port.send(to: worker, try message.encoded(), payload: nil) } catch {
+            log.error("cannot send a control message", metadata: ["worker": "\(worker)", "reason": "\(error)"])
+        }
+    }
+
+    func name(of worker: WorkerID) -> String { names[worker] ?? "\(worker)" }
+}
+
+// MARK: - From the machine
+
+extension CoordinatorControl {
+    private mutating func carryOut(_ directive: CoordinatorMachine.Directive, port: inout SocketPort) {
+        switch directive {
+        case .assign(let worker, let assignment, let members):
+            send(.assignment(.init(assignment, members: members)), to: worker, port: &port)
+        case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
+        case .judgeGradient(let step): judge(step, port: &port)
+        case .allowApply(let step, let timeline):
+            outlets.shard(.applyAllowed(step: step, timeline: timeline, clipScale: steps.clipScale(of: step)))
+        case .recordMembership(let row): record(row)
+        case .warnWait(let wait): warn(wait)
+        case .stepDone: steps.workers = machine.assignments.count
+        case .end(let outcome): end(outcome, port: &port)
+        }
+    }
+
+    private mutating func judge(_ step: Step, port: inout SocketPort) {
+        do {
+            try steps.judge(step, squaredNorms: squaredNorms)
+            handle(.gradientAccepted(step: step), port: &port)
+        } catch { handle(.gradientRefused(step: step, reason: "\(error)"), port: &port) }
+    }
+
+    private func record(_ row: CoordinatorMachine.Membership) {
+        let peer = peers[row.worker]
+        log.info(
+            "membership changed",
+            metadata: [
+                "worker": "\(name(of: row.worker))", "change": "\(row.change.rawValue)", "generation": "\(row.generation.rawValue)",
+                "members": "\(row.members)", "step": "\(row.step)", "reason": "\(row.reason)",
+            ])
+        outlets.recorder(.membership(row, name: name(of: row.worker), host: peer?.host ?? ""))
+    }
+
+    private func warn(_ wait: CoordinatorMachine.Wait) {
+        let waited = "\(Int(wait.waited.components.seconds)) s"
+        switch wait.subject {
+        case .workersToJoin(let present, let needed):
+            log.warning(
+                "still waiting for workers", metadata: ["present": "\(present)", "needed": "\(needed)", "waited": "\(waited)"])
+        case .gradients(let step):
+            let awaited = machine.assignments.filter { !$0.partitions.isEmpty }.map { "\(name(of: $0.worker)) \($0.partitions)" }
+            log.warning(
+                "a step takes long",
+                metadata: ["step": "\(step)", "waited": "\(waited)", "assigned": "\(awaited.joined(separator: "; "))"])
+        }
+    }
+
+    private mutating func end(_ outcome: CoordinatorMachine.Outcome, port: inout SocketPort) {
+        let ending: ClusterEnding
+        switch outcome {
+        case .finished: ending = .finished(contributions: contributions)
+        case .interrupted(let reason): ending = .interrupted(reason: reason, step: machine.version)
+        case .failed(let cause): ending = .failed(failure ?? ClusterError(cause, names: names))
+        }
+        for (worker, peer) in peers where peer.isReady {
+            send(.stop(.init(ending, step: machine.version)), to: worker, port: &port)
+        }
+        outlets.ended(ending)
+    }
+}
+
+// MARK: - From the shard and the processes
+
+extension CoordinatorControl {
+    private mutating func hear(_ news: ShardNews, port: inout SocketPort) {
+        switch news {
+        case .reduced(let step, let norms):
+            squaredNorms = norms
+            handle(.shardReduced(step: step), port: &port)
+        case .norms(let step, let norms):
+            do { try steps.judge(step, squaredNorms: norms) } catch { log.warning("\(error)") }
+            report(step)
+        case .statistics(let step, let values, let counts):
+            steps.statistics(step, values)
+            for (worker, count) in counts { contributions[name(of: worker), default: 0] += count }
+            report(step)
+        case .applied(let version):
+            // The shard says so once when it is set up: its version 0.
+            if version > 0 {
+                steps.applied(version - 1, at: now)
+                report(version - 1)
+                handle(.shardApplied(version: version), port: &port)
+            }
+        case .captured(let capture): outlets.recorder(.capture(capture))
+        case .frameRejected(let worker, let reason):
+            log.warning("dropped a data frame", metadata: ["worker": "\(name(of: worker))", "reason": "\(reason)"])
+        case .unreachable(let worker):
+            handle(.left(worker, reason: "its data link is gone"), port: &port)
+        }
+    }
+
+    private mutating func report(_ step: Step) {
+        if let done = steps.take(step) { outlets.recorder(.step(done.report, seconds: done.seconds, workers: done.workers)) }
+    }
+
+    private mutating func processEnded(_ ending: LocalProcesses.Ending, port: inout SocketPort) {
+        if let (worker, peer) = peers.first(where: { $0.value.processID == ending.processID }), peer.isReady {
+            handle(.left(worker, reason: "\(ending)"), port: &port)
+        } else {
+            failure = .workerEndedEarly(ending)
+            handle(.stopRequested(reason: "\(ending)"), port: &port)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+import Transport
+import WireProtocol
+
+/// What the coordinator tells a shard host.
+enum ShardPost: Sendable {
+    case applyAllowed(step: Step, timeline: Timeline, clipScale: Double)
+    case unsubscribed(WorkerID)
+}
+
+/// What a shard host tells the coordinator.
+enum ShardNews: Sendable {
+    /// Every parameter chunk is rooted at `step`; the squared norms of all segments, in the plan's order.
+    case reduced(step: Step, squaredNorms: [Double])
+    /// Squared norms of a step that was not held back for them.
+    case norms(step: Step, squaredNorms: [Double])
+    /// The reduced scalars, and how many microbatches of each worker counted.
+    case statistics(step: Step, values: [Double], contributions: [WorkerID: Int])
+    case applied(version: Step)
+    case captured(Capture)
+    case frameRejected(WorkerID, reason: String)
+    case unreachable(WorkerID)
+}
+
+/// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
+struct ShardHost: SocketHandler {
+    private let plan: TrainingPlan
+    private let tell: @Sendable (ShardNews) -> Void
+    private var machine: ShardMachine
+    private var store: ShardStore
+    private var statistics = StatisticsReducer()
+    private var contributions = Contributions()
+    private var norms: NormCollector
+    private var captures: CaptureAssembler
+    private var clipScale = 1.0
+    private var directives: [ShardMachine.Directive] = []
+    private var header: [UInt8] = []
+
+    init(plan: TrainingPlan, tell: @escaping @Sendable (ShardNews) -> Void) {
+        self.plan = plan
+        self.tell = tell
+        let training = plan.experiment.training
+        machine = ShardMachine(
+            .init(
+                tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
+                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures))
+        store = ShardStore(plan: plan.chunks, update: plan.update, state: plan.initialState())
+        norms = NormCollector(chunks: plan.chunks.chunks.count)
+        captures = CaptureAssembler(plan: plan.chunks)
+    }
+
+    mutating func started(port: inout SocketPort) {
+        handle(.restored(version: 0, timeline: machine.timeline), port: &port)
+    }
+
+    mutating func posted(_ post: ShardPost, port: inout SocketPort) {
+        switch post {
+        case .applyAllowed(let step, let timeline, let clipScale):
+            self.clipScale = clipScale
+            handle(.applyAllowed(step: step, timeline: timeline), port: &port)
+        case .unsubscribed(let worker): handle(.unsubscribed(worker), port: &port)
+        }
+    }
+
+    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) {}
+
+    mutating func stopping(port: inout SocketPort) {}
+
+    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+        guard let peer = message.peer else { return }
+        do {
+            let header = try FrameHeader.decode(message.part(0))
+            let payload = message.part(1)
+            try header.checkPayload(byteCount: payload.byteCount)
+            try take(header, payload, from: peer, port: &port)
+        } catch { tell(.frameRejected(peer, reason: "\(error)")) }
+    }
+
+    private mutating func take(_ header: FrameHeader, _ payload: RawSpan, from peer: WorkerID, port: inout SocketPort) throws {
+        switch header.kind {
+        case .attach:
+            if header.timeline == machine.timeline { handle(.subscribed(peer, fromVersion: header.step), port: &port) }
+        case .parameterRequest:
+            handle(.parametersRequested(peer, version: header.step, chunks: [header.chunk]), port: &port)
+        case .push, .statistics:
+            guard let node = header.node else { return }
+            try checkShape(header)
+            guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
+            let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
+            push(name, payload, from: peer, port: &port)
+        case .parameters, .resendRequest, .snapshot: throw RejectedFrame.misdirected(header.kind)
+        }
+    }
+
+    /// Whether a push has the size that its chunk and step ask for.
+    private func checkShape(_ header: FrameHeader) throws {
+        let isStatistics = header.chunk == plan.chunks.statistics
+        let (encoding, count): (FrameHeader.Encoding, Int)
+        if isStatistics {
+            (encoding, count) = (.f64, plan.statistics.count(gathered: plan.gathers(at: header.step)))
+        } else {
+            guard Int(header.chunk.rawValue) < plan.chunks.chunks.count else { throw RejectedFrame.unknownChunk(header.chunk.rawValue) }
+            (encoding, count) = (.f32, plan.chunks.chunks[Int(header.chunk.rawValue)].range.count)
+        }
+        guard header.encoding == encoding, header.count == count, (header.kind == .statistics) == isStatistics else {
+            throw RejectedFrame.shape(count: header.count, expected: count)
+        }
+    }
+}
+
+// MARK: - Carrying out directives
+
+extension ShardHost {
+    private mutating func push(_ name: PushName, _ payload: RawSpan, from peer: WorkerID, port: inout SocketPort) {
+        machine.handle(.pushed(name), into: &directives)
+        for directive in directives {
+            guard case .accept(let chunk, let merging, let yields) = directive else {
+                carryOut(directive, port: &port)
+                continue
+            }
+            if chunk == plan.chunks.statistics {
+                contributions.accept(name.node, from: peer)
+                statistics.accept(Self.doubles(payload), merging: merging, yields: yields)
+            } else {
+                store.accept(chunk: chunk, payload: payload, merging: merging, yields: yields)
+            }
+        }
+        directives.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func handle(_ event: ShardMachine.Event, port: inout SocketPort) {
+        machine.handle(event, into: &directives)
+        for directive in directives { carryOut(directive, port: &port) }
+        directives.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func carryOut(_ directive: ShardMachine.Directive, port: inout SocketPort) {
+        switch directive {
+        case .accept: preconditionFailure("only a push is accepted")
+        case .drop: break
+        case .discard(let chunk, let nodes):
+            if chunk == plan.chunks.statistics {
+                statistics.discard(nodes)
+                contributions.discard(nodes)
+            } else {
+                store.discard(chunk: chunk, nodes: nodes)
+            }
+        case .rooted(let chunk, let step): collectNorms(chunk, step)
+        case .reportReduced(let step): tell(.reduced(step: step, squaredNorms: norms.take()))
+        case .apply(let chunk, let step): store.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+        case .deliverStatistics(let step):
+            tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
+        case .capture(let chunk, let version, let complete):
+            if let capture = captures.add(chunk, version: version, complete: complete, from: store.state) { tell(.captured(capture)) }
+        case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
+        case .reportApplied(let version): tell(.applied(version: version))
+        }
+    }
+
+    private mutating func collectNorms(_ chunk: ChunkIndex, _ step: Step) {
+        guard plan.needsNorms(at: step) else { return }
+        norms.set(store.squaredNorms(chunk: chunk, root: plan.tree.root), of: chunk)
+        if !plan.experiment.training.twoPhase && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
+    }
+
+    private mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout SocketPort) {
+        let parameters = store.state.parameters
+        let isStatistics = chunk == plan.chunks.statistics
+        let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
+        let payload = parameters.span.extracting(range).bytes
+        let frame = FrameHeader(
+            kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
+            count: range.count, sender: WorkerID(rawValue: 0), payloadChecksum: VectorKernels.checksum(payload))
+        frame.encode(into: &header)
+        for reader in readers {
+            switch port.send(to: reader, header, payload: payload) {
+            case .sent, .queued: break
+            case .unreachable, .overflow: tell(.unreachable(reader))
+            }
+        }
+    }
+
+    private static func doubles(_ payload: RawSpan) -> [Double] {
+        (0..<payload.byteCount / 8).map { index in
+            unsafe Double(bitPattern: UInt64(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: index * 8, as: UInt64.self)))
+        }
+    }
+}
+
+/// Why a well-formed frame does not fit this run.
+enum RejectedFrame: Error, CustomStringConvertible {
+    case checksum(FrameHeader.Kind)
+    case misdirected(FrameHeader.Kind)
+    case unknownChunk(UInt32)
+    case shape(count: Int, expected: Int)
+
+    var description: String {
+        switch self {
+        case .checksum(let kind): "the payload of a \(kind) frame does not have the checksum that its header states"
+        case .misdirected(let kind): "a \(kind) frame is not for this receiver"
+        case .unknownChunk(let index): "there is no chunk \(index) in this run's plan"
+        case .shape(let count, let expected): "a frame carries \(count) elements where this run's plan has \(expected)"
+        }
+    }
+}

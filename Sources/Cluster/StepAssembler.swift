@@ -1,0 +1,56 @@
+import ParameterServer
+import Training
+
+/// Puts a step's report together from what arrives separately: the scalars, the decision on the gradient, the time.
+struct StepAssembler {
+    /// A step of which everything is known.
+    struct Done {
+        var report: StepReport
+        var seconds: Double
+        var workers: Int
+    }
+
+    private struct Entry {
+        var scalars: [Double]?
+        var squaredNorms: [Double]?
+        var decision: StepDecision?
+        var seconds: Double?
+    }
+
+    private let plan: TrainingPlan
+    private var entries: [Step: Entry] = [:]
+    private var lastApplied: Instant?
+    /// The number of workers now.
+    var workers = 0
+
+    init(plan: TrainingPlan) { self.plan = plan }
+
+    /// Decides on the gradient of `step`.
+    mutating func judge(_ step: Step, squaredNorms: [Double]) throws(TrainingError) {
+        let decision = try StepDecision(plan: plan, step: step, squaredNorms: squaredNorms)
+        entries[step, default: Entry()].decision = decision
+        entries[step]?.squaredNorms = squaredNorms
+    }
+
+    func clipScale(of step: Step) -> Double { entries[step]?.decision?.clipScale ?? 1 }
+
+    mutating func statistics(_ step: Step, _ values: [Double]) { entries[step, default: Entry()].scalars = values }
+
+    mutating func applied(_ step: Step, at now: Instant) {
+        let duration = lastApplied.map { now - $0 } ?? .zero
+        lastApplied = now
+        entries[step, default: Entry()].seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+
+    /// The report of `step` once everything is there; only once.
+    mutating func take(_ step: Step) -> Done? {
+        guard let entry = entries[step], let scalars = entry.scalars, let seconds = entry.seconds else { return nil }
+        if plan.needsNorms(at: step) && entry.decision == nil { return nil }
+        entries[step] = nil
+        guard let decision = entry.decision ?? (try? StepDecision(plan: plan, step: step, squaredNorms: nil)) else { return nil }
+        let report = StepReport(
+            plan: plan, step: step, scalars: scalars, squaredNorms: plan.needsNorms(at: step) ? entry.squaredNorms : nil,
+            decision: decision)
+        return Done(report: report, seconds: seconds, workers: workers)
+    }
+}

@@ -1,0 +1,193 @@
+import LinearAlgebra
+import ParameterServer
+import Training
+import Transport
+import WireProtocol
+
+/// What other threads tell a worker's data loop.
+enum WorkerPost: Sendable {
+    case assigned(Assignment)
+    case computed(NodeGradient)
+}
+
+/// The gradient of one node, as a lane hands it over.
+struct NodeGradient: Sendable {
+    var step: Step
+    var node: TreeNode
+    var gradient: AlignedVector
+    var scalars: [Double]
+}
+
+/// What a lane is asked to do.
+struct LaneWork: Sendable {
+    var step: Step
+    var node: TreeNode
+    var parameters: AlignedVector
+}
+
+/// How far a worker has come, for its heartbeats; written by the data loop, read by the control loop.
+struct WorkerProgress: Sendable {
+    var step: Step = 0
+    var microbatches = 0
+}
+
+/// The data socket's thread of a worker, which owns the worker's machine and its two parameter versions.
+struct WorkerData: SocketHandler {
+    private let plan: TrainingPlan
+    private let identity: WorkerID
+    private let lane: @Sendable (LaneWork) -> Void
+    private let recycle: @Sendable (AlignedVector) -> Void
+    private let progressed: @Sendable (WorkerProgress) -> Void
+    private let rejected: @Sendable (String) -> Void
+    private var machine: WorkerMachine
+    /// Version `machine.version`, read by lanes.
+    private var current: AlignedVector
+    /// The version that is arriving.
+    private var incoming: AlignedVector
+    private var finished: [TreeNode: NodeGradient] = [:]
+    private var progress = WorkerProgress()
+    private var directives: [WorkerMachine.Directive] = []
+    private var header: [UInt8] = []
+    private var waitingSince = ContinuousClock.now
+
+    /// How long the next version may stay incomplete before the worker asks for what it misses.
+    private static let patience: Duration = .seconds(5)
+
+    init(
+        plan: TrainingPlan, identity: WorkerID, lane: @escaping @Sendable (LaneWork) -> Void,
+        recycle: @escaping @Sendable (AlignedVector) -> Void, progressed: @escaping @Sendable (WorkerProgress) -> Void,
+        rejected: @escaping @Sendable (String) -> Void
+    ) {
+        self.plan = plan
+        self.identity = identity
+        self.lane = lane
+        self.recycle = recycle
+        self.progressed = progressed
+        self.rejected = rejected
+        machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
+        current = AlignedVector(count: plan.network.layout.count)
+        incoming = AlignedVector(count: plan.network.layout.count)
+    }
+
+    mutating func started(port: inout SocketPort) {}
+
+    mutating func stopping(port: inout SocketPort) {}
+
+    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) {
+        guard instant - waitingSince > Self.patience else { return }
+        waitingSince = instant
+        handle(.waitedTooLong, port: &port)
+    }
+
+    mutating func posted(_ post: WorkerPost, port: inout SocketPort) {
+        switch post {
+        case .assigned(let assignment): handle(.assigned(assignment), port: &port)
+        case .computed(let result):
+            progress.microbatches += result.node.count
+            finished[result.node] = result
+            handle(.computed(step: result.step, node: result.node), port: &port)
+            progressed(progress)
+        }
+    }
+
+    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+        do {
+            let header = try FrameHeader.decode(message.part(0))
+            let payload = message.part(1)
+            try header.checkPayload(byteCount: payload.byteCount)
+            guard header.kind == .parameters else { throw RejectedFrame.misdirected(header.kind) }
+            try checkShape(header)
+            guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
+            take(header, payload, port: &port)
+        } catch { rejected("\(error)") }
+    }
+
+    private func checkShape(_ header: FrameHeader) throws {
+        let index = Int(header.chunk.rawValue)
+        guard index < plan.chunks.frameCount else { throw RejectedFrame.unknownChunk(header.chunk.rawValue) }
+        let count = header.chunk == plan.chunks.statistics ? 0 : plan.chunks.chunks[index].range.count
+        guard header.encoding == .f32, header.count == count else { throw RejectedFrame.shape(count: header.count, expected: count) }
+    }
+
+    private mutating func take(_ header: FrameHeader, _ payload: RawSpan, port: inout SocketPort) {
+        machine.handle(
+            .parametersArrived(chunk: header.chunk, version: header.step, timeline: header.timeline), into: &directives)
+        for directive in directives {
+            guard case .store(let chunk, _) = directive else {
+                carryOut(directive, port: &port)
+                continue
+            }
+            waitingSince = .now
+            if chunk == plan.chunks.statistics { continue }
+            var all = incoming.mutableSpan
+            var part = all.part(plan.chunks.chunks[Int(chunk.rawValue)].range)
+            VectorKernels.copy(bytes: payload, into: &part)
+        }
+        directives.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func handle(_ event: WorkerMachine.Event, port: inout SocketPort) {
+        machine.handle(event, into: &directives)
+        for directive in directives { carryOut(directive, port: &port) }
+        directives.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func carryOut(_ directive: WorkerMachine.Directive, port: inout SocketPort) {
+        switch directive {
+        case .store: preconditionFailure("only a frame is stored")
+        case .drop: break
+        case .subscribe(let version, let timeline):
+            send(FrameHeader(
+                kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
+                port: &port)
+        case .advance(let version):
+            swap(&current, &incoming)
+            progress.step = version
+            progressed(progress)
+        case .compute(let step, let node): lane(LaneWork(step: step, node: node, parameters: current))
+        case .push(let step, let node, let timeline): push(step, node, timeline, port: &port)
+        case .discard(_, let node):
+            if let result = finished.removeValue(forKey: node) { recycle(result.gradient) }
+        case .requestParameters(let version, let chunks):
+            guard let timeline = machine.currentTimeline else { return }
+            for chunk in chunks {
+                send(
+                    FrameHeader(
+                        kind: .parameterRequest, timeline: timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
+                        sender: identity), port: &port)
+            }
+        }
+    }
+
+    private mutating func push(_ step: Step, _ node: TreeNode, _ timeline: Timeline, port: inout SocketPort) {
+        guard let result = finished.removeValue(forKey: node) else { return }
+        for chunk in plan.chunks.chunks {
+            let payload = result.gradient.span.extracting(chunk.range).bytes
+            let frame = FrameHeader(
+                kind: .push, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk.index, node: node,
+                count: chunk.range.count, sender: identity, payloadChecksum: VectorKernels.checksum(payload))
+            send(frame, payload, port: &port)
+        }
+        let bits = result.scalars.map(\.bitPattern.littleEndian)
+        let payload = bits.span.bytes
+        send(
+            FrameHeader(
+                kind: .statistics, encoding: .f64, timeline: timeline, generation: Generation(rawValue: 0), step: step,
+                chunk: plan.chunks.statistics, node: node, count: bits.count, sender: identity,
+                payloadChecksum: VectorKernels.checksum(payload)), payload, port: &port)
+        recycle(result.gradient)
+    }
+
+    private mutating func send(_ frame: FrameHeader, port: inout SocketPort) {
+        let nothing: [UInt8] = []
+        send(frame, nothing.span.bytes, port: &port)
+    }
+
+    private mutating func send(_ frame: FrameHeader, _ payload: RawSpan, port: inout SocketPort) {
+        frame.encode(into: &header)
+        switch port.send(to: nil, header, payload: payload) {
+        case .sent, .queued: break
+        case .unreachable, .overflow: rejected("a \(frame.kind) frame could not be sent to the shard host")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+
+/// The one-process trainer that defines the right answer: every cluster run equals it, bit for bit.
+///
+/// It is the definition written down: compute the root of the tree, judge the gradient, apply the optimizer, block after block.
+public struct ReferenceTrainer: ~Copyable {
+    public let plan: TrainingPlan
+    /// Parameters and moments of version `step`.
+    public private(set) var state: OptimizerState
+    /// The step that comes next.
+    public private(set) var step: Step = 0
+    private var computer: MicrobatchComputer
+
+    /// A trainer before step 0.
+    public init(_ plan: TrainingPlan) {
+        self.plan = plan
+        state = plan.initialState()
+        computer = MicrobatchComputer(plan)
+    }
+
+    /// Takes one step and says what it saw.
+    ///
+    /// - Throws: `TrainingError.gradientNotFinite` before the step is applied, if the experiment says to stop on it.
+    public mutating func takeStep() throws(TrainingError) -> StepReport {
+        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: step, parameters: state.parameters)
+        defer { computer.recycle(gradient) }
+        let norms = plan.needsNorms(at: step) ? squaredNorms(gradient) : nil
+        let decision = try StepDecision(plan: plan, step: step, squaredNorms: norms)
+        for chunk in plan.chunks.chunks {
+            for segment in chunk.segments {
+                state.apply(
+                    plan.update, step: step, clipScale: decision.clipScale, segment: segment,
+                    gradient: gradient.span.extracting(segment.range))
+            }
+        }
+        let report = StepReport(plan: plan, step: step, scalars: scalars, squaredNorms: norms, decision: decision)
+        step += 1
+        return report
+    }
+
+    /// ‖Ḡ·B‖² of every segment, in the plan's order.
+    private func squaredNorms(_ gradient: AlignedVector) -> [Double] {
+        plan.chunks.chunks.flatMap { chunk in
+            chunk.segments.map { VectorKernels.sumOfSquares(gradient.span.extracting($0.range)) }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Datasets
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import StructuredLayers
+
+/// Everything that follows from an experiment and its data, in every process alike: the network, the cuts and the rules of the step.
+public struct TrainingPlan: Sendable {
+    public let experiment: Experiment
+    public let data: ExperimentData
+    public let network: Network
+    public let blocks: [BlockExtent]
+    public let chunks: ChunkPlan
+    public let partitions: PartitionPlan
+    public let tree: ReductionTree
+    public let update: ParameterUpdate
+    public let statistics: StatisticsLayout
+
+    /// Works the plan out.
+    ///
+    /// - Throws: `ExperimentError` when the experiment does not fit the data.
+    public init(experiment: Experiment, data: ExperimentData) throws(ExperimentError) {
+        self.experiment = experiment
+        self.data = data
+        let training = experiment.training
+        do {
+            network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs))
+        } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        blocks = network.layout.blocks.map(BlockExtent.init)
+        do { chunks = try ChunkPlan(blocks: blocks) } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        do {
+            partitions = try PartitionPlan(
+                examples: data.train.count, partitions: training.partitions, batch: training.batch, seed: experiment.seed)
+        } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        tree = ReductionTree(partitions: training.partitions)
+        update = ParameterUpdate(optimizer: experiment.optimizer, blocks: blocks, batch: training.batch)
+        statistics = StatisticsLayout(depth: experiment.model.depth)
+    }
+
+    /// B/M, the examples of one microbatch.
+    public var microbatch: Int { experiment.training.batch / experiment.training.partitions }
+
+    /// Whether step `t` gathers the per-layer scalars.
+    public func gathers(at step: Step) -> Bool { experiment.diagnostics.isDue(at: step) }
+
+    /// Whether the squared norms of step `t`'s gradient are needed.
+    public func needsNorms(at step: Step) -> Bool { experiment.training.twoPhase || gathers(at: step) }
+
+    /// The versions whose parameters are validated or examined, or saved.
+    public var captures: CaptureSchedule {
+        let training = experiment.training
+        let diagnosed = experiment.diagnostics.select.contains(.spectrum) ? experiment.diagnostics.every : 0
+        return CaptureSchedule(
+            parametersEvery: [training.validateEvery, diagnosed], completeEvery: training.checkpointEvery, last: training.steps)
+    }
+
+    /// Version 0.
+    public func initialState() -> OptimizerState {
+        OptimizerState(parameters: network.initialParameters(seed: experiment.seed), optimizer: experiment.optimizer)
+    }
+}
+
+extension BlockExtent {
+    /// What the parameter server knows of a block of the layout.
+    init(_ block: ParameterBlock) {
+        self.init(
+            name: block.name, range: block.range, granule: block.granule, layer: block.layer,
+            learningRateMultiplier: block.learningRateMultiplier, decays: block.decays)
+    }
+}

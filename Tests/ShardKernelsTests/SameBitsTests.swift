@@ -1,0 +1,86 @@
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Testing
+
+@Suite("The same bits on any cluster")
+struct SameBitsTests {
+    static let optimizers: [OptimizerSpecification] = [
+        .init(kind: .sgd(momentum: 0.9), learningRate: 0.05, weightDecay: 0.01),
+        .init(kind: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8), learningRate: 0.01, weightDecay: 0.1),
+        .init(
+            kind: .adamW(beta1: 0.9, beta2: 0.99, epsilon: 1e-8), learningRate: 0.01,
+            schedule: .init(shape: .cosine(steps: 12, final: 0.1), warmUp: 3), weightDecay: 0.1),
+    ]
+
+    static func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
+
+    static func final(_ cluster: MachineCluster) -> [UInt32] {
+        let parameters = cluster.store.state.parameters
+        return parameters.span.indices.map { parameters.span[$0].bitPattern }
+    }
+
+    @Test("whatever the number of workers, partitions, the clipping and the order of arrival", arguments: 1...6, [1, 2, 3, 5, 8])
+    func undisturbed(workers: Int, partitions: Int) {
+        for (index, optimizer) in Self.optimizers.enumerated() {
+            for clip in [nil, 0.5] {
+                let problem = ToyProblem(partitions: partitions, steps: 8, optimizer: optimizer, clip: clip)
+                let expected = problem.reference()
+                for seed in 0..<4 {
+                    var cluster = MachineCluster(problem, seed: UInt64(seed * 100 + index), workersToStart: workers)
+                    for id in 1...workers { cluster.join(WorkerID(rawValue: UInt64(id))) }
+                    while cluster.turn() {}
+                    #expect(cluster.outcome == .finished)
+                    #expect(Self.final(cluster) == Self.bits(expected.parameters))
+                    #expect(cluster.lossSums == expected.losses)
+                    #expect(cluster.computedMicrobatches == 8 * partitions, "every microbatch once")
+                }
+            }
+        }
+    }
+
+    @Test("when workers are killed and join at any moment, without clipping and with it", arguments: [nil, 0.5])
+    func disturbed(clip: Double?) {
+        let problem = ToyProblem(partitions: 6, steps: 12, optimizer: Self.optimizers[1], clip: clip)
+        let expected = problem.reference()
+        var disturbances = 0
+        for seed in 0..<200 {
+            var cluster = MachineCluster(problem, seed: UInt64(seed), workersToStart: 3)
+            var next: UInt64 = 4
+            for id in 1...3 { cluster.join(WorkerID(rawValue: UInt64(id))) }
+            var turns = 0
+            while cluster.turn() {
+                turns += 1
+                // One worker that holds the present version always stays: what happens when none is left needs a snapshot.
+                let alive = cluster.workers.keys.sorted()
+                if turns % 40 == 0, alive.count > 2 {
+                    disturbances += 1
+                    cluster.kill(alive[1 + cluster.draw(alive.count - 1)])
+                } else if turns % 40 == 20 {
+                    cluster.join(WorkerID(rawValue: next))
+                    next += 1
+                }
+            }
+            #expect(cluster.outcome == .finished, "seed \(seed)")
+            #expect(Self.final(cluster) == Self.bits(expected.parameters), "seed \(seed)")
+            #expect(cluster.lossSums == expected.losses, "seed \(seed)")
+        }
+        #expect(disturbances > 1000)
+    }
+
+    @Test("the toy's sums do depend on the order of addition, so adding in order of arrival would be caught")
+    func sensitivity() {
+        let problem = ToyProblem(partitions: 6, steps: 8, optimizer: Self.optimizers[0])
+        let expected = problem.reference()
+        let arrival = problem.reference { step, parameters in
+            var (gradient, loss) = problem.leaf(Int(step) % 6, step: step, parameters: parameters)
+            for offset in 1..<6 {
+                let other = problem.leaf((Int(step) + offset) % 6, step: step, parameters: parameters)
+                gradient = zip(gradient, other.gradient).map { $0 + $1 }
+                loss += other.loss
+            }
+            return (gradient, loss)
+        }
+        #expect(Self.bits(arrival.parameters) != Self.bits(expected.parameters))
+    }
+}
