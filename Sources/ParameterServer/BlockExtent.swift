@@ -12,7 +12,9 @@ public struct BlockExtent: Hashable, Codable, Sendable {
     /// Whether weight decay applies.
     public var decays: Bool
 
-    public init(name: String, range: Range<Int>, granule: Int = 1, layer: Int, learningRateMultiplier: Float = 1, decays: Bool = true) {
+    public init(
+        name: String, range: Range<Int>, granule: Int = 1, layer: Int, learningRateMultiplier: Float = 1, decays: Bool = true
+    ) {
         precondition(!range.isEmpty && granule >= 1 && range.count.isMultiple(of: granule), "a granule divides its block")
         self.name = name
         self.range = range

@@ -1,24 +1,32 @@
 extension CoordinatorMachine {
     mutating func join(_ worker: WorkerID, at now: Instant, into directives: inout [Directive]) {
         if members.contains(where: { $0.id == worker }) { return }
-        members.append(Member(id: worker, heard: now, partitions: [], fromStep: version))
+        members.append(Member(id: worker, heard: now))
         generation = generation.next
         record(worker, .joined, "", into: &directives)
         switch phase {
+        case .running: assign(members.count - 1, into: &directives)
+        case .ended: break
         case .gathering:
             guard members.count >= configuration.workersToStart else { return }
             phase = .running
             phaseStart = now
             stepStart = now
-            deal(fromStep: version, into: &directives)
-        case .running:
-            // Chunks of version + 1 may exist already, so the newcomer takes part from the step after the one that is running; if it is
-            // alone, there is no such step and it starts at once.
-            let fromStep = members.count == 1 ? version : min(version + 1, configuration.steps)
-            members[members.count - 1].fromStep = fromStep
-            deal(fromStep: fromStep, into: &directives)
-        case .ended: break
+            // Nothing moves before everybody has computed, so the first workers need not be synchronized one by one.
+            for index in members.indices { members[index].isSynchronized = true }
+            deal(into: &directives)
         }
+    }
+
+    /// From its first whole version on a worker receives every later one in order, so it can be given work at any instant: for a step
+    /// at which its predecessor has already stopped computing a partition, it will hold the version.
+    mutating func synchronize(_ worker: WorkerID, into directives: inout [Directive]) {
+        guard phase == .running, let index = members.firstIndex(where: { $0.id == worker }), !members[index].isSynchronized else {
+            return
+        }
+        members[index].isSynchronized = true
+        generation = generation.next
+        deal(into: &directives)
     }
 
     mutating func remove(
@@ -36,35 +44,34 @@ extension CoordinatorMachine {
         inherit(gone.partitions, into: &directives)
     }
 
-    /// Cuts the partitions into contiguous ranges, one a member in order of joining.
-    private mutating func deal(fromStep: Step, into directives: inout [Directive]) {
-        let (count, partitions) = (members.count, configuration.partitions)
-        for index in members.indices {
-            members[index].partitions = Array(index * partitions / count..<(index + 1) * partitions / count)
-            assign(index, fromStep: fromStep, into: &directives)
+    /// Cuts the partitions into contiguous ranges, one a synchronized member in order of joining.
+    private mutating func deal(into directives: inout [Directive]) {
+        let able = members.indices.filter { members[$0].isSynchronized }
+        for (place, index) in able.enumerated() {
+            members[index].partitions = Array(
+                place * configuration.partitions / able.count..<(place + 1) * configuration.partitions / able.count)
+            assign(index, into: &directives)
         }
     }
 
     /// Gives a lost worker's partitions to those with the fewest, at once: the survivors still hold the version they are needed for.
-    /// Newcomers who were promised a later version are asked only when nobody else is left.
     private mutating func inherit(_ partitions: [Partition], into directives: inout [Directive]) {
         var changed = Set<Int>()
-        let present = members.indices.filter { members[$0].fromStep <= version }
-        let heirs = present.isEmpty ? Array(members.indices) : present
         for partition in partitions {
-            guard let index = heirs.min(by: { (members[$0].partitions.count, $0) < (members[$1].partitions.count, $1) }) else { return }
-            members[index].partitions.append(partition)
-            changed.insert(index)
+            let able = members.indices.filter { members[$0].isSynchronized }
+            guard let heir = able.min(by: { (members[$0].partitions.count, $0) < (members[$1].partitions.count, $1) }) else {
+                return
+            }
+            members[heir].partitions.append(partition)
+            members[heir].partitions.sort()
+            changed.insert(heir)
         }
-        for index in changed.sorted() {
-            members[index].partitions.sort()
-            assign(index, fromStep: version, into: &directives)
-        }
+        for index in changed.sorted() { assign(index, into: &directives) }
     }
 
-    private func assign(_ index: Int, fromStep: Step, into directives: inout [Directive]) {
+    private func assign(_ index: Int, into directives: inout [Directive]) {
         let assignment = Assignment(
-            timeline: timeline, generation: generation, fromStep: fromStep, partitions: members[index].partitions)
+            timeline: timeline, generation: generation, fromStep: version, partitions: members[index].partitions)
         directives.append(.assign(members[index].id, assignment, members: members.count))
     }
 

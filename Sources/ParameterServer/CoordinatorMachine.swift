@@ -13,8 +13,11 @@ public struct CoordinatorMachine: Sendable {
         public var twoPhase: Bool
         public var deadlines: Deadlines
 
-        public init(partitions: Int, steps: Step, workersToStart: Int, shardHosts: Int = 1, twoPhase: Bool, deadlines: Deadlines = .init()) {
-            precondition(partitions >= 1 && workersToStart >= 1 && shardHosts >= 1, "a run has partitions, workers and a shard host")
+        public init(
+            partitions: Int, steps: Step, workersToStart: Int, shardHosts: Int = 1, twoPhase: Bool, deadlines: Deadlines = .init()
+        ) {
+            precondition(
+                partitions >= 1 && workersToStart >= 1 && shardHosts >= 1, "a run has partitions, workers and a shard host")
             self.partitions = partitions
             self.steps = steps
             self.workersToStart = workersToStart
@@ -50,6 +53,8 @@ public struct CoordinatorMachine: Sendable {
     public enum Event: Hashable, Sendable {
         /// A worker passed every check of hello and its data link is up.
         case joined(WorkerID)
+        /// A worker holds a whole version for the first time.
+        case synchronized(WorkerID)
         /// Something was heard of a worker.
         case heard(WorkerID)
         /// A worker said goodbye, failed, or its process is known to be gone.
@@ -125,9 +130,10 @@ public struct CoordinatorMachine: Sendable {
     struct Member: Sendable {
         var id: WorkerID
         var heard: Instant
-        var partitions: [Partition]
-        /// The first version that the worker was asked to hold.
-        var fromStep: Step
+        /// Ascending; empty until the worker is synchronized.
+        var partitions: [Partition] = []
+        /// Whether the worker has held a whole version, and therefore holds every later one in time.
+        var isSynchronized = false
     }
 
     enum Phase: Sendable { case gathering, running, ended }
@@ -158,17 +164,15 @@ public struct CoordinatorMachine: Sendable {
         nextWarning = configuration.deadlines.progress
     }
 
-    /// The workers in order of joining, with the partitions of each.
+    /// The workers in order of joining, with what each computes.
     public var assignments: [(worker: WorkerID, partitions: [Partition])] { members.map { ($0.id, $0.partitions) } }
-
-    /// Who computes `partition` now.
-    public func owner(of partition: Partition) -> WorkerID? { members.first { $0.partitions.contains(partition) }?.id }
 
     /// Takes one event that happened at `now`; appends what must be done to `directives`.
     public mutating func handle(_ event: Event, at now: Instant, into directives: inout [Directive]) {
         if phase == .ended { return }
         switch event {
         case .joined(let worker): join(worker, at: now, into: &directives)
+        case .synchronized(let worker): synchronize(worker, into: &directives)
         case .heard(let worker):
             if let index = members.firstIndex(where: { $0.id == worker }) { members[index].heard = now }
         case .left(let worker, let reason): remove(worker, .left, reason, at: now, into: &directives)

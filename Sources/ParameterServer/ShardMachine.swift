@@ -19,7 +19,8 @@ public struct ShardMachine: Sendable {
         public var captures: CaptureSchedule
 
         public init(
-            tree: ReductionTree, chunks: [ChunkIndex], statistics: ChunkIndex, steps: Step, twoPhase: Bool, captures: CaptureSchedule
+            tree: ReductionTree, chunks: [ChunkIndex], statistics: ChunkIndex, steps: Step, twoPhase: Bool,
+            captures: CaptureSchedule
         ) {
             precondition(chunks == chunks.sorted() && !chunks.isEmpty, "a shard hosts chunks in ascending order")
             self.tree = tree
@@ -40,7 +41,7 @@ public struct ShardMachine: Sendable {
         /// `worker` wants every version from `fromVersion` on, the present one included.
         case subscribed(WorkerID, fromVersion: Step)
         case unsubscribed(WorkerID)
-        /// `worker` misses these chunks of `version`.
+        /// `worker` misses these chunks of `version`; it gets what is there if that is as new.
         case parametersRequested(WorkerID, version: Step, chunks: [ChunkIndex])
         /// The shell put version `version` of a new timeline in place (start, resume, rollback).
         case restored(version: Step, timeline: Timeline)
@@ -125,8 +126,8 @@ public struct ShardMachine: Sendable {
         case .unsubscribed(let worker): subscribers.removeAll { $0.worker == worker }
         case .parametersRequested(let worker, let version, let chunks):
             for chunk in chunks {
-                guard let place = place(of: chunk), states[place].version == version else { continue }
-                directives.append(.publish(chunk: chunk, version: version, to: [worker]))
+                guard let place = place(of: chunk), states[place].version >= version else { continue }
+                directives.append(.publish(chunk: chunk, version: states[place].version, to: [worker]))
             }
         case .restored(let version, let timeline): restore(version, timeline, into: &directives)
         }

@@ -18,6 +18,8 @@ public struct WorkerMachine: Sendable {
     public enum Directive: Hashable, Sendable {
         /// Ask every shard host for this version and all later ones.
         case subscribe(fromVersion: Step, timeline: Timeline)
+        /// Tell the coordinator that a whole version is held for the first time on this timeline.
+        case reportSynchronized(version: Step)
         /// Copy the payload at hand into the buffer of `version`.
         case store(chunk: ChunkIndex, version: Step)
         /// Forget the payload at hand.
@@ -37,7 +39,7 @@ public struct WorkerMachine: Sendable {
     private let tree: ReductionTree
     private let frameCount: Int
     private let steps: Step
-    private var assignments: [Assignment] = []
+    private var assignment: Assignment?
     /// The version whose chunks are complete and in use.
     public private(set) var version: Step?
     /// The version that is being received, and which of its chunks are here.
@@ -82,20 +84,14 @@ public struct WorkerMachine: Sendable {
         if timeline != assignment.timeline {
             // A new history: what was held or half received is void. A running computation ends first; its result is discarded.
             timeline = assignment.timeline
-            assignments = []
+            self.assignment = nil
             version = nil
             covered = []
             expect(assignment.fromStep)
             directives.append(.subscribe(fromVersion: assignment.fromStep, timeline: assignment.timeline))
         }
-        if let newest = assignments.last, assignment.generation <= newest.generation { return }
-        assignments.removeAll { $0.fromStep >= assignment.fromStep }
-        assignments.append(assignment)
-        if version == nil, let incoming, assignment.fromStep < incoming.version {
-            // Needed earlier than announced: whoever held that version is gone.
-            expect(assignment.fromStep)
-            directives.append(.subscribe(fromVersion: assignment.fromStep, timeline: assignment.timeline))
-        }
+        if let present = self.assignment, assignment.generation <= present.generation { return }
+        self.assignment = assignment
         startComputing(into: &directives)
     }
 
@@ -104,6 +100,8 @@ public struct WorkerMachine: Sendable {
     }
 
     private mutating func receive(_ chunk: ChunkIndex, _ version: Step, _ timeline: Timeline, into directives: inout [Directive]) {
+        // No step ends without the workers it needs: a version beyond the awaited one says that this worker was not needed and fell behind.
+        if timeline == self.timeline, let incoming, version > incoming.version, computing.isEmpty { expect(version) }
         guard timeline == self.timeline, let incoming, incoming.version == version,
             Int(chunk.rawValue) < frameCount, !incoming.present[Int(chunk.rawValue)]
         else { return directives.append(.drop(chunk: chunk, version: version)) }
@@ -116,6 +114,7 @@ public struct WorkerMachine: Sendable {
     /// Moves to the incoming version once it is complete and no lane reads the old one.
     private mutating func advanceIfComplete(into directives: inout [Directive]) {
         guard let incoming, incoming.missing == 0, computing.isEmpty else { return }
+        if version == nil { directives.append(.reportSynchronized(version: incoming.version)) }
         version = incoming.version
         covered = []
         expect(incoming.version + 1)
@@ -124,7 +123,7 @@ public struct WorkerMachine: Sendable {
     }
 
     private mutating func startComputing(into directives: inout [Directive]) {
-        guard let version, version < steps, let assignment = assignments.last(where: { $0.fromStep <= version }) else { return }
+        guard let version, version < steps, let assignment else { return }
         let fresh = assignment.partitions.filter { !covered.contains($0) }
         for node in tree.maximalNodes(of: fresh) {
             covered.append(contentsOf: node.partitions)
@@ -145,10 +144,11 @@ public struct WorkerMachine: Sendable {
     }
 }
 
-/// Which partitions a worker computes, from which step on.
+/// Which partitions a worker computes, from now on.
 public struct Assignment: Hashable, Codable, Sendable {
     public var timeline: Timeline
     public var generation: Generation
+    /// The version that the coordinator knows to be complete: a worker that holds nothing asks for it and all later ones.
     public var fromStep: Step
     /// Ascending, without repeats; empty for a worker that stands by.
     public var partitions: [Partition]

@@ -24,7 +24,8 @@ public struct OptimizerState: Sendable {
         _ update: ParameterUpdate, step: Step, clipScale: Double, segment: ChunkPlan.Segment, gradient: Span<Float>
     ) {
         Self.apply(
-            update, step: step, clipScale: clipScale, segment: segment, gradient: gradient, &parameters, &firstMoment, &secondMoment)
+            update, step: step, clipScale: clipScale, segment: segment, gradient: gradient, &parameters, &firstMoment, &secondMoment
+        )
     }
 
     private static func apply(

@@ -34,7 +34,8 @@ public struct ParameterUpdate: Sendable {
     ///
     /// All spans have the segment's count, but the second moment is empty for rules that keep one. O(count), no allocation.
     public func apply(
-        step: Step, clipScale: Double, block: Int, parameters: inout MutableSpan<Float>, firstMoment first: inout MutableSpan<Float>,
+        step: Step, clipScale: Double, block: Int, parameters: inout MutableSpan<Float>,
+        firstMoment first: inout MutableSpan<Float>,
         secondMoment second: inout MutableSpan<Float>, gradient: Span<Float>
     ) {
         let extent = blocks[block]

@@ -100,13 +100,22 @@ struct CoordinatorMachineTests {
         #expect(machine.assignments.count == 2)
     }
 
-    @Test("admits a newcomer at the next step's boundary")
+    @Test("lets a newcomer read along first, and gives it work once it holds a whole version")
     func joins() {
         var machine = Self.running()
         _ = Self.handle(&machine, .shardApplied(version: 1))
-        let directives = Self.handle(&machine, .joined(Self.c))
-        #expect(Self.assigned(directives) == [Self.a: [0], Self.b: [1], Self.c: [2, 3]])
-        for case .assign(_, let assignment, _) in directives { #expect(assignment.fromStep == 2) }
+        let reading = Self.handle(&machine, .joined(Self.c))
+        #expect(Self.assigned(reading) == [Self.c: []])
+        for case .assign(_, let assignment, _) in reading { #expect(assignment.fromStep == 1) }
+        #expect(Self.assigned(Self.handle(&machine, .synchronized(Self.c))) == [Self.a: [0], Self.b: [1], Self.c: [2, 3]])
+        #expect(Self.handle(&machine, .synchronized(Self.c)).isEmpty)
+    }
+
+    @Test("leaves a newcomer that holds nothing out of an inheritance")
+    func inheritance() {
+        var machine = Self.running()
+        _ = Self.handle(&machine, .joined(Self.c))
+        #expect(Self.assigned(Self.handle(&machine, .left(Self.b, reason: "gone"))) == [Self.a: [0, 1, 2, 3]])
     }
 
     @Test("ends, naming the last worker, when nobody is left")

@@ -3,7 +3,9 @@ import Testing
 
 @Suite("A worker")
 struct WorkerMachineTests {
-    static func assignment(_ partitions: [Partition], generation: UInt32 = 1, from step: Step = 0, timeline: UInt32 = 1) -> Assignment {
+    static func assignment(_ partitions: [Partition], generation: UInt32 = 1, from step: Step = 0, timeline: UInt32 = 1)
+        -> Assignment
+    {
         Assignment(
             timeline: Timeline(rawValue: timeline), generation: Generation(rawValue: generation), fromStep: step,
             partitions: partitions)
@@ -37,7 +39,8 @@ struct WorkerMachineTests {
         #expect(Self.handle(&machine, Self.arrived(0, 0)) == [.store(chunk: ChunkIndex(rawValue: 0), version: 0)])
         #expect(
             Self.handle(&machine, Self.arrived(1, 0)) == [
-                .store(chunk: ChunkIndex(rawValue: 1), version: 0), .advance(to: 0), .compute(step: 0, node: TreeNode(0, 2)),
+                .store(chunk: ChunkIndex(rawValue: 1), version: 0), .reportSynchronized(version: 0), .advance(to: 0),
+                .compute(step: 0, node: TreeNode(0, 2)),
                 .compute(step: 0, node: TreeNode(2, 3)),
             ])
         #expect(
@@ -70,23 +73,25 @@ struct WorkerMachineTests {
         #expect(Self.handle(&machine, .assigned(Self.assignment([0], generation: 1))).isEmpty, "an older generation is void")
     }
 
-    @Test("uses an assignment from the step that it names")
-    func fromStep() {
-        var machine = Self.started([0, 1])
-        #expect(Self.handle(&machine, .assigned(Self.assignment([1], generation: 2, from: 1))).isEmpty)
-        _ = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 2)))
-        _ = Self.handle(&machine, Self.arrived(0, 1))
-        #expect(Self.handle(&machine, Self.arrived(1, 1)).last == .compute(step: 1, node: TreeNode(1, 2)))
-    }
-
     @Test("drops duplicates, other versions, unknown chunks and void timelines")
     func drops() {
         var machine = Self.started([0])
         _ = Self.handle(&machine, Self.arrived(0, 1))
-        for event in [Self.arrived(0, 1), Self.arrived(1, 0), Self.arrived(1, 2), Self.arrived(9, 1), Self.arrived(1, 1, timeline: 2)] {
+        for event in [
+            Self.arrived(0, 1), Self.arrived(1, 0), Self.arrived(1, 2), Self.arrived(9, 1), Self.arrived(1, 1, timeline: 2),
+        ] {
             guard case .parametersArrived(let chunk, let version, _) = event else { continue }
             #expect(Self.handle(&machine, event) == [.drop(chunk: chunk, version: version)])
         }
+    }
+
+    @Test("skips ahead when a later version shows that it was not needed")
+    func skips() {
+        var machine = Self.started([])
+        _ = Self.handle(&machine, Self.arrived(0, 1))
+        #expect(Self.handle(&machine, Self.arrived(0, 3)) == [.store(chunk: ChunkIndex(rawValue: 0), version: 3)])
+        #expect(Self.handle(&machine, Self.arrived(1, 1)) == [.drop(chunk: ChunkIndex(rawValue: 1), version: 1)])
+        #expect(Self.handle(&machine, Self.arrived(1, 3)).last == .advance(to: 3))
     }
 
     @Test("names the chunks it misses when it has waited too long")

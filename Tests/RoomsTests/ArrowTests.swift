@@ -13,18 +13,21 @@ struct ArrowTests {
         "ExperimentFile": ["LinearAlgebra", "StructuredLayers", "Datasets", "ParameterServer", "Yams"],
         "ShardKernels": ["LinearAlgebra", "ParameterServer"],
         "Training": [
-            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer", "ShardKernels",
+            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
+            "ShardKernels",
             "Crypto",
         ],
         "WireProtocol": ["ParameterServer"],
         "Transport": ["ParameterServer", "WireProtocol", "CZeroMQ"],
         "RunStore": ["GRDB", "Crypto", "Logging"],
         "Cluster": [
-            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer", "ShardKernels",
+            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
+            "ShardKernels",
             "Training", "WireProtocol", "Transport", "RunStore", "Logging", "Crypto",
         ],
         "plumb": [
-            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer", "ShardKernels",
+            "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
+            "ShardKernels",
             "Training", "WireProtocol", "Transport", "RunStore", "Cluster", "ArgumentParser", "Logging",
         ],
     ]

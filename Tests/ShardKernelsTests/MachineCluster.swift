@@ -158,7 +158,7 @@ struct MachineCluster {
                 statistics.accept(scalars, merging: merging, yields: yields)
             case .accept(let chunk, let merging, let yields):
                 guard let payload else { preconditionFailure("a push has a payload") }
-                store.accept(chunk: chunk, payload: payload.span.bytes, merging: merging, yields: yields)
+                unsafe store.accept(chunk: chunk, payload: payload.span.bytes, merging: merging, yields: yields)
             case .discard(let chunk, let nodes):
                 if chunk == problem.plan.statistics { statistics.discard(nodes) } else { store.discard(chunk: chunk, nodes: nodes) }
             case .apply(let chunk, let step): store.apply(chunk: chunk, step: step, clipScale: clipScale, root: problem.tree.root)
@@ -194,6 +194,7 @@ struct MachineCluster {
                 for (offset, index) in problem.plan.chunks[Int(chunk.rawValue)].range.enumerated() {
                     workers[id]!.incoming[index] = values[offset]
                 }
+            case .reportSynchronized: send(.toCoordinator(.synchronized(id)), from: id.rawValue, to: 0, control: true)
             case .advance: workers[id]!.parameters = workers[id]!.incoming
             case .compute(let step, let node): workers[id]!.pending.append((step, node))
             case .push(let step, let node, let timeline): push(id, step, node, timeline)

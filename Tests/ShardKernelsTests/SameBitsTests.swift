@@ -31,7 +31,8 @@ struct SameBitsTests {
                     for id in 1...workers { cluster.join(WorkerID(rawValue: UInt64(id))) }
                     while cluster.turn() {}
                     #expect(cluster.outcome == .finished)
-                    #expect(Self.final(cluster) == Self.bits(expected.parameters))
+                    let isEqual = Self.final(cluster) == Self.bits(expected.parameters)
+                    #expect(isEqual)
                     #expect(cluster.lossSums == expected.losses)
                     #expect(cluster.computedMicrobatches == 8 * partitions, "every microbatch once")
                 }
@@ -50,6 +51,8 @@ struct SameBitsTests {
             for id in 1...3 { cluster.join(WorkerID(rawValue: UInt64(id))) }
             var turns = 0
             while cluster.turn() {
+                // Before enough workers have joined nothing goes on that could be disturbed.
+                if cluster.coordinator.assignments.allSatisfy(\.partitions.isEmpty) { continue }
                 turns += 1
                 // One worker that holds the present version always stays: what happens when none is left needs a snapshot.
                 let alive = cluster.workers.keys.sorted()
@@ -62,7 +65,8 @@ struct SameBitsTests {
                 }
             }
             #expect(cluster.outcome == .finished, "seed \(seed)")
-            #expect(Self.final(cluster) == Self.bits(expected.parameters), "seed \(seed)")
+            let isEqual = Self.final(cluster) == Self.bits(expected.parameters)
+            #expect(isEqual, "seed \(seed)")
             #expect(cluster.lossSums == expected.losses, "seed \(seed)")
         }
         #expect(disturbances > 1000)
@@ -81,6 +85,7 @@ struct SameBitsTests {
             }
             return (gradient, loss)
         }
-        #expect(Self.bits(arrival.parameters) != Self.bits(expected.parameters))
+        let isEqual = Self.bits(arrival.parameters) == Self.bits(expected.parameters)
+        #expect(!isEqual)
     }
 }
