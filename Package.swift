@@ -46,7 +46,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CVectorKernels"),
-        .target(name: "CDigits", exclude: ["digits.csv.gz"]),
+        .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
         room("LinearAlgebra", uses: ["COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
         room("StructuredLayers", uses: ["LinearAlgebra"]),

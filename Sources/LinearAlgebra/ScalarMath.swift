@@ -38,3 +38,25 @@ public enum ScalarMath {
         return Double(sign: .plus, exponent: Int(n) - half, significand: sum * Double(sign: .plus, exponent: half, significand: 1))
     }
 }
+
+extension ScalarMath {
+    /// cos(2πx) and sin(2πx) by Taylor's series in the nearest eighth of a turn.
+    public static func cosineAndSine(turns: Double) -> (cosine: Double, sine: Double) {
+        let fraction = turns - turns.rounded(.down)
+        let quarter = (fraction * 4).rounded()
+        let angle = (fraction - quarter / 4) * 2 * Double.pi
+        let square = angle * angle
+        var (cosine, sine) = (1.0, 1.0)
+        for order in stride(from: 20.0, through: 2, by: -2) {
+            cosine = 1 - square / (order * (order - 1)) * cosine
+            sine = 1 - square / (order * (order + 1)) * sine
+        }
+        sine *= angle
+        switch Int(quarter) % 4 {
+        case 0: return (cosine, sine)
+        case 1: return (-sine, cosine)
+        case 2: return (-cosine, -sine)
+        default: return (sine, -cosine)
+        }
+    }
+}
