@@ -1,0 +1,41 @@
+import LinearAlgebra
+
+extension Network {
+    /// Loss and right answers of a batch, without gradients. `inputs: [inputs, batch]`.
+    public func evaluate(parameters: Span<Float>, inputs: MatrixView, labels: [Int32], workspace: inout NetworkWorkspace)
+        -> MicrobatchOutcome
+    {
+        forward(parameters, inputs, &workspace)
+        let (lossSum, correct) = loss(labels, &workspace)
+        return MicrobatchOutcome(lossSum: lossSum, correct: correct, sums: LayerSums())
+    }
+
+    /// The outputs [outputs, batch] of a batch.
+    public func predict(parameters: Span<Float>, inputs: MatrixView, workspace: inout NetworkWorkspace) -> Matrix {
+        forward(parameters, inputs, &workspace)
+        return workspace.logits
+    }
+
+    func forward(_ parameters: Span<Float>, _ inputs: MatrixView, _ workspace: inout NetworkWorkspace) {
+        precondition(inputs.rows == specification.inputs && inputs.columns == workspace.batch, "inputs: [inputs, batch]")
+        embed(parameters, inputs, &workspace)
+        for index in layers.indices {
+            let x = workspace.outputs[index]
+            var y = workspace.outputs[index + 1].mutableView
+            layers[index].forward(x.view, parameters, places[index], &workspace.layers[index], into: &y)
+        }
+        let last = workspace.outputs[layers.count]
+        var logits = workspace.logits.mutableView
+        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: specification.width)
+        BLAS.gemm(weight, last.view, into: &logits)
+        VectorKernels.addBias(parameters.extracting(readout.bias), activation: .none, to: &logits)
+    }
+
+    private func embed(_ parameters: Span<Float>, _ inputs: MatrixView, _ workspace: inout NetworkWorkspace) {
+        var x = workspace.outputs[0].mutableView
+        guard let embedding else { return VectorKernels.copy(inputs.elements, into: &x.elements) }
+        let weight = MatrixView(parameters.extracting(embedding.weight), rows: specification.width, columns: specification.inputs)
+        BLAS.gemm(weight, inputs, into: &x)
+        VectorKernels.addBias(parameters.extracting(embedding.bias), activation: specification.embedding.activation, to: &x)
+    }
+}

@@ -1,0 +1,116 @@
+import LinearAlgebra
+
+extension Network {
+    /// Loss and gradient of a microbatch; the gradient, of the loss summed over the examples, overwrites every block of `gradient`.
+    ///
+    /// - Parameters:
+    ///   - parameters: the flat vector that the workspace was derived from.
+    ///   - inputs: `[inputs, batch]`.
+    ///   - gathers: whether the per-layer sums are taken too.
+    ///   - layerReady: called with L + 1, L, …, 0 as soon as all gradients of that group of blocks are final.
+    public func gradient(
+        parameters: Span<Float>, inputs: MatrixView, labels: [Int32], into gradient: inout MutableSpan<Float>,
+        workspace: inout NetworkWorkspace, gathers: Bool = false, layerReady: (Int) -> Void = { _ in }
+    ) -> MicrobatchOutcome {
+        forward(parameters, inputs, &workspace)
+        if gathers { gatherActivations(&workspace) }
+        let (lossSum, correct) = loss(labels, &workspace)
+        backwardReadout(parameters, &gradient, &workspace)
+        layerReady(layers.count + 1)
+        for index in layers.indices.reversed() {
+            if gathers { gatherDelta(&workspace) }
+            backwardLayer(index, parameters, &gradient, &workspace)
+            layerReady(index + 1)
+        }
+        if gathers { gatherDelta(&workspace) }
+        backwardEmbedding(inputs, &gradient, &workspace)
+        layerReady(0)
+        if gathers { workspace.gathered.deltaSquares.reverse() }
+        return MicrobatchOutcome(lossSum: lossSum, correct: correct, sums: gathers ? workspace.gathered : LayerSums())
+    }
+
+    private func backwardReadout(_ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace) {
+        let (logits, last) = (workspace.logits, workspace.outputs[layers.count])
+        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: specification.width)
+        var g = workspace.gradients[0].mutableView
+        BLAS.gemm(weight, transposeA: true, logits.view, into: &g)
+        do {
+            var dw = MutableMatrixView(gradient.part(readout.weight), rows: specification.outputs, columns: specification.width)
+            BLAS.gemm(logits.view, last.view, transposeB: true, into: &dw)
+        }
+        var db = gradient.part(readout.bias)
+        VectorKernels.rowSums(logits.view, into: &db)
+    }
+
+    private func backwardLayer(
+        _ index: Int, _ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace
+    ) {
+        let (x, y) = (workspace.outputs[index], workspace.outputs[index + 1])
+        Self.layer(
+            layers[index], x, y, parameters, places[index], &workspace.layers[index], &gradient, &workspace.gradients)
+        workspace.gradients.swapAt(0, 1)
+    }
+
+    private static func layer(
+        _ layer: StructuredLayer, _ x: Matrix, _ y: Matrix, _ parameters: Span<Float>, _ places: StructuredLayer.Places,
+        _ work: inout StructuredLayer.Work, _ gradient: inout MutableSpan<Float>, _ gradients: inout [Matrix]
+    ) {
+        var (incoming, outgoing) = (gradients[0], gradients[1])
+        gradients.removeAll(keepingCapacity: true)
+        do {
+            var g = incoming.mutableView
+            var dx = outgoing.mutableView
+            layer.backward(
+                x.view, output: y.view, gradient: &g, parameters, places, &work, blockGradients: &gradient, into: &dx)
+        }
+        gradients.append(incoming)
+        gradients.append(outgoing)
+    }
+
+    private func backwardEmbedding(_ inputs: MatrixView, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace) {
+        guard let embedding else { return }
+        let x = workspace.outputs[0]
+        var g = workspace.gradients[0].mutableView
+        VectorKernels.multiplyByDerivative(of: specification.embedding.activation, output: x.view, gradient: &g)
+        do {
+            var dw = MutableMatrixView(gradient.part(embedding.weight), rows: specification.width, columns: specification.inputs)
+            BLAS.gemm(g.view, inputs, transposeB: true, into: &dw)
+        }
+        var db = gradient.part(embedding.bias)
+        VectorKernels.rowSums(g.view, into: &db)
+    }
+}
+
+// MARK: - Per-layer sums
+
+extension Network {
+    private func gatherActivations(_ workspace: inout NetworkWorkspace) {
+        workspace.gathered = LayerSums()
+        for x in workspace.outputs {
+            workspace.gathered.activationSquares.append(VectorKernels.sumOfSquares(x.span))
+            workspace.gathered.cosines.append(meanCosine(x, &workspace.columnNorms))
+        }
+    }
+
+    /// From the top down: x_L first.
+    private func gatherDelta(_ workspace: inout NetworkWorkspace) {
+        let g = workspace.gradients[0]
+        workspace.gathered.deltaSquares.append(VectorKernels.sumOfSquares(g.span))
+    }
+
+    private func meanCosine(_ x: Matrix, _ norms: inout [Double]) -> Double {
+        let (batch, values) = (x.columns, x.span)
+        if batch < 2 { return 0 }
+        norms = Array(repeating: 0, count: batch)
+        var span = norms.mutableSpan
+        VectorKernels.columnSumsOfSquares(x.view, into: &span)
+        for b in 0..<batch { span[b] = span[b] > 0 ? 1 / span[b].squareRoot() : 0 }
+        var total = 0.0
+        for row in 0..<x.rows {
+            var sum = 0.0
+            for b in 0..<batch { sum += Double(values[row * batch + b]) * span[b] }
+            total += sum * sum
+        }
+        return (total - Double(batch)) / (Double(batch) * Double(batch - 1))
+    }
+}

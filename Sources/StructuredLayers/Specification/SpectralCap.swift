@@ -1,0 +1,54 @@
+/// The budget ρ of a correction's spectral norm: a number, `c/L` or `c/sqrt(L)` with L the depth.
+public struct SpectralCap: Hashable, Sendable {
+    /// How the budget shrinks with depth.
+    public enum DepthRule: Hashable, Sendable {
+        /// ρ = c.
+        case constant
+        /// ρ = c/L: the singular values of the whole network stay within about e^±c.
+        case inverse
+        /// ρ = c/√L.
+        case inverseRoot
+    }
+
+    /// The number c.
+    public let coefficient: Double
+    /// What c is divided by.
+    public let rule: DepthRule
+
+    static let expectation = "none, a number above 0, c/L or c/sqrt(L)"
+
+    /// The budget `coefficient`, divided as `rule` says.
+    public init(coefficient: Double, rule: DepthRule) {
+        self.coefficient = coefficient
+        self.rule = rule
+    }
+
+    /// Reads a budget as it stands in an experiment file; nil when it is not one.
+    public init?(_ value: OptionValue) {
+        switch value {
+        case .integer(let number): self.init(coefficient: Double(number), rule: .constant)
+        case .number(let number): self.init(coefficient: number, rule: .constant)
+        case .text(let text):
+            let compact = String(text.filter { $0 != " " })
+            let parts = compact.split(separator: "/", omittingEmptySubsequences: false)
+            guard let coefficient = parts.first.flatMap({ Double($0) }) else { return nil }
+            switch parts.dropFirst() {
+            case []: self.init(coefficient: coefficient, rule: .constant)
+            case ["L"]: self.init(coefficient: coefficient, rule: .inverse)
+            case ["sqrt(L)"]: self.init(coefficient: coefficient, rule: .inverseRoot)
+            default: return nil
+            }
+        case .flag, .list: return nil
+        }
+        guard coefficient.isFinite, coefficient > 0 else { return nil }
+    }
+
+    /// ρ for a network of `depth` layers.
+    public func budget(depth: Int) -> Double {
+        switch rule {
+        case .constant: coefficient
+        case .inverse: coefficient / Double(depth)
+        case .inverseRoot: coefficient / Double(depth).squareRoot()
+        }
+    }
+}
