@@ -7,15 +7,18 @@ extension ControlMessage {
         public var workerName: String
         /// The resolved experiment file.
         public var experimentYAML: String
+        /// The run's name.
         public var runName: String
         /// Where the shard host listens.
         public var dataEndpoint: String
+        /// The history that the run writes.
         public var timeline: Timeline
         /// The period of heartbeats.
         public var heartbeat: Duration
         /// The silence after which the other side counts as lost.
         public var deadline: Duration
 
+        /// A message of these fields.
         public init(
             workerName: String, experimentYAML: String, runName: String, dataEndpoint: String, timeline: Timeline,
             heartbeat: Duration,
@@ -68,6 +71,7 @@ extension ControlMessage {
         /// What to do about it.
         public var remedy: String
 
+        /// A message of these fields.
         public init(reason: String, remedy: String) {
             self.reason = reason
             self.remedy = remedy
@@ -78,10 +82,12 @@ extension ControlMessage {
 
     /// What a worker computes from a step on, and how many work with it.
     public struct AssignmentNotice: Hashable, Sendable, Codable {
+        /// What to compute, and from which step on.
         public var assignment: Assignment
         /// Workers in the membership.
         public var members: Int
 
+        /// A message of these fields.
         public init(assignment: Assignment, members: Int) {
             self.assignment = assignment
             self.members = members
@@ -118,6 +124,7 @@ extension ControlMessage {
         /// Counts the heartbeats of this coordinator.
         public var sequence: UInt64
 
+        /// A message of these fields.
         public init(step: Step, sequence: UInt64) {
             self.step = step
             self.sequence = sequence
@@ -131,11 +138,14 @@ extension ControlMessage {
         /// How a run ends.
         public enum Ending: String, Hashable, Sendable, Codable, CaseIterable { case finished, aborted, interrupted }
 
+        /// How the run ends.
         public var ending: Ending
         /// The last version.
         public var step: Step
+        /// Why, in one sentence.
         public var reason: String
 
+        /// A message of these fields.
         public init(ending: Ending, step: Step, reason: String) {
             self.ending = ending
             self.step = step

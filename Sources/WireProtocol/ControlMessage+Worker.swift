@@ -9,7 +9,9 @@ extension ControlMessage {
         public var build: String
         /// The name that the worker asks for; empty to be given one.
         public var name: String
+        /// The name of the worker's host.
         public var host: String
+        /// The worker's process on its host.
         public var processID: Int
         /// The life of the worker that speaks; the identity of its connections.
         public var incarnation: WorkerID
@@ -20,6 +22,7 @@ extension ControlMessage {
         /// The core type whose kernels OpenBLAS uses.
         public var blasCore: String
 
+        /// A message of these fields.
         public init(
             protocolVersion: Int = Int(FrameHeader.protocolVersion), build: String, name: String, host: String, processID: Int,
             incarnation: WorkerID, threads: Int, blasConfiguration: String, blasCore: String
@@ -70,13 +73,18 @@ extension ControlMessage {
 
     /// A worker has read the experiment and the data and can compute; what it computes with must equal the coordinator's.
     public struct Ready: Hashable, Sendable, Codable {
+        /// OpenBLAS's build configuration.
         public var blasConfiguration: String
+        /// The core type whose kernels OpenBLAS uses.
         public var blasCore: String
         /// The digest of the numeric fingerprint's fixed outputs.
         public var fingerprintDigest: String
+        /// The digest of the data set.
         public var dataDigest: String
+        /// The digest of the parameter layout.
         public var layoutDigest: String
 
+        /// A message of these fields.
         public init(
             blasConfiguration: String, blasCore: String, fingerprintDigest: String, dataDigest: String, layoutDigest: String
         ) {
@@ -99,6 +107,7 @@ extension ControlMessage {
         /// Counts the heartbeats of this worker.
         public var sequence: UInt64
 
+        /// A message of these fields.
         public init(step: Step, microbatchesComputed: UInt64, sequence: UInt64) {
             self.step = step
             self.microbatchesComputed = microbatchesComputed
@@ -110,7 +119,9 @@ extension ControlMessage {
 
     /// A worker goes on purpose.
     public struct Leaving: Hashable, Sendable, Codable {
+        /// Why, in one sentence.
         public var reason: String
+        /// A message of these fields.
         public init(reason: String) { self.reason = reason }
         enum CodingKeys: String, CodingKey { case reason }
     }
@@ -119,6 +130,7 @@ extension ControlMessage {
     public struct Failed: Hashable, Sendable, Codable {
         /// What happened, the values seen and what to do.
         public var sentence: String
+        /// A message of these fields.
         public init(sentence: String) { self.sentence = sentence }
         enum CodingKeys: String, CodingKey { case sentence }
     }

@@ -9,6 +9,7 @@ public enum ControlMessageError: Error, Hashable, Sendable, CustomStringConverti
     /// A field has a value outside of its limits.
     case value(kind: ControlMessage.Kind, field: String, found: String, allowed: String)
 
+    /// One sentence: what happened, the value seen, what to do.
     public var description: String {
         switch self {
         case .length(let bytes):

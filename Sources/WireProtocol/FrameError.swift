@@ -14,6 +14,7 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     case payloadNotAllowed(UInt32, kind: FrameHeader.Kind)
     case payloadLength(stated: Int, received: Int)
 
+    /// One sentence: what happened, the value seen, what to do.
     public var description: String {
         switch self {
         case .headerLength(let bytes):

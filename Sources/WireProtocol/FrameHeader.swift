@@ -40,7 +40,9 @@ public struct FrameHeader: Hashable, Sendable {
 
     /// Single-bit properties.
     public struct Flags: OptionSet, Hashable, Sendable {
+        /// The bits.
         public let rawValue: UInt16
+        /// The flags of these bits.
         public init(rawValue: UInt16) { self.rawValue = rawValue }
         /// The last frame of a sequence, such as the frames of a snapshot.
         public static let last = Flags(rawValue: 1)
@@ -48,15 +50,21 @@ public struct FrameHeader: Hashable, Sendable {
         static let known: Flags = [.last]
     }
 
+    /// What the frame is for.
     public var kind: Kind
+    /// How the elements are written.
     public var encoding: Encoding
+    /// Single-bit properties.
     public var flags: Flags
     /// Which array of a chunk a snapshot carries: 0 the parameters, then the optimizer's moments. Zero in other kinds.
     public var section: UInt16
+    /// The history that the frame belongs to.
     public var timeline: Timeline
+    /// The membership under which the frame was sent.
     public var generation: Generation
     /// The step of a push, the version of parameters.
     public var step: Step
+    /// The chunk that the payload belongs to.
     public var chunk: ChunkIndex
     /// The tree node that names a push; nil for kinds that have none.
     public var node: TreeNode?
