@@ -1,0 +1,61 @@
+import CZeroMQ
+import ParameterServer
+
+/// A message as it arrived: its parts are read in libzmq's own memory.
+///
+/// A handler that keeps a reference keeps the message, without a copy; otherwise its memory is used for the next one.
+/// The bytes of a part may be unaligned.
+@safe
+public final class ReceivedMessage: @unchecked Sendable {
+    // Sendable: the socket's thread writes it only while nobody else has a reference, and never again once somebody has; libzmq counts
+    // the references to a shared block atomically, so that any thread may free it.
+
+    /// The worker that sent it; nil when a dealer received it from its only peer.
+    public internal(set) var peer: WorkerID?
+    /// The number of parts, at least one.
+    public internal(set) var partCount = 0
+
+    let partsMax: Int
+    let parts: UnsafeMutablePointer<zmq_msg_t>
+
+    init(partsMax: Int) {
+        self.partsMax = partsMax
+        unsafe parts = .allocate(capacity: partsMax)
+    }
+
+    deinit {
+        clear()
+        unsafe parts.deallocate()
+    }
+
+    /// Calls `body` with the bytes of a part, which it may read until it returns.
+    public func withPart<Result, Failure: Error>(
+        _ index: Int, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        precondition((0..<partCount).contains(index), "the message has no part of this number")
+        let part = unsafe parts + index
+        let bytes = unsafe UnsafeRawBufferPointer(start: zmq_msg_data(part), count: zmq_msg_size(part))
+        return try body(unsafe RawSpan(_unsafeBytes: bytes))
+    }
+
+    /// The bytes of a part.
+    public func byteCount(ofPart index: Int) -> Int {
+        precondition((0..<partCount).contains(index), "the message has no part of this number")
+        return unsafe zmq_msg_size(parts + index)
+    }
+
+    /// A copy of the bytes of a part.
+    public func bytes(ofPart index: Int) -> [UInt8] {
+        withPart(index) { bytes in unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) } }
+    }
+
+    /// The bytes of all parts together.
+    public var byteCount: Int { (0..<partCount).reduce(0) { unsafe $0 + zmq_msg_size(parts + $1) } }
+
+    /// Gives the memory of the parts back.
+    func clear() {
+        for index in 0..<partCount { unsafe zmq_msg_close(parts + index) }
+        partCount = 0
+        peer = nil
+    }
+}

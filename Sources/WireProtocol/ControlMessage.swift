@@ -1,0 +1,84 @@
+import ParameterServer
+
+/// What the coordinator and a worker tell each other on the control connection.
+///
+/// A message travels as one message part of JSON, `{"v":1,"kind":"hello",…}`; the fields are in `docs/wire-protocol.md`.
+public enum ControlMessage: Hashable, Sendable {
+    // From a worker.
+    case hello(Hello)
+    case ready(Ready)
+    case workerHeartbeat(WorkerHeartbeat)
+    case leaving(Leaving)
+    case failed(Failed)
+    // From the coordinator.
+    case welcome(Welcome)
+    case refused(Refused)
+    case assignment(AssignmentNotice)
+    case coordinatorHeartbeat(CoordinatorHeartbeat)
+    case stop(Stop)
+
+    /// The version of the control messages.
+    public static let version = 1
+    /// Bytes that an encoded message may have.
+    public static let byteCountMax = 4 << 20
+
+    /// The names on the wire; they never change their meaning.
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        case hello
+        case ready
+        case workerHeartbeat = "worker-heartbeat"
+        case leaving
+        case failed
+        case welcome
+        case refused
+        case assignment
+        case coordinatorHeartbeat = "coordinator-heartbeat"
+        case stop
+
+        /// Whether workers send it; the coordinator sends the others.
+        public var isFromWorker: Bool {
+            switch self {
+            case .hello, .ready, .workerHeartbeat, .leaving, .failed: true
+            case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop: false
+            }
+        }
+    }
+
+    /// What kind of message this is.
+    public var kind: Kind {
+        switch self {
+        case .hello: .hello
+        case .ready: .ready
+        case .workerHeartbeat: .workerHeartbeat
+        case .leaving: .leaving
+        case .failed: .failed
+        case .welcome: .welcome
+        case .refused: .refused
+        case .assignment: .assignment
+        case .coordinatorHeartbeat: .coordinatorHeartbeat
+        case .stop: .stop
+        }
+    }
+
+    /// The fields of the message.
+    var body: any ControlMessageBody {
+        switch self {
+        case .hello(let body): body
+        case .ready(let body): body
+        case .workerHeartbeat(let body): body
+        case .leaving(let body): body
+        case .failed(let body): body
+        case .welcome(let body): body
+        case .refused(let body): body
+        case .assignment(let body): body
+        case .coordinatorHeartbeat(let body): body
+        case .stop(let body): body
+        }
+    }
+}
+
+/// The fields of one kind of control message.
+protocol ControlMessageBody: Codable {
+    /// Checks every field against its limits.
+    func check(_ fields: FieldChecker) throws(ControlMessageError)
+}
