@@ -51,6 +51,12 @@ public struct Dataset: Sendable {
         }
     }
 
+    /// The same into a matrix that the caller keeps.
+    public func gather(_ indices: [Int32], into inputs: inout Matrix, labels target: inout [Int32]) {
+        var view = inputs.mutableView
+        gather(indices, into: &view, labels: &target)
+    }
+
     /// x ← (x − mean)/deviation, feature by feature.
     public mutating func standardise(_ statistics: FeatureStatistics) {
         precondition(statistics.means.count == featureCount, "statistics of these features")

@@ -22,7 +22,7 @@ struct SettingsTree {
         }
         let composed: Node?
         do { composed = try Yams.compose(yaml: text) } catch { throw Self.explain(error, source: source) }
-        root = composed ?? Node([])
+        root = composed ?? Node.mapping(Node.Mapping([]))
         guard root.mapping != nil else {
             throw ExperimentError(source: source, "an experiment is a mapping of keys to values, like `seed: 0`")
         }
@@ -55,7 +55,7 @@ struct SettingsTree {
         guard var mapping = node.mapping else {
             throw ExperimentError(source: option, "the key before \(key) holds a single value, not a section")
         }
-        let old = mapping[Node(key)] ?? Node([])
+        let old = mapping[Node(key)] ?? Node.mapping(Node.Mapping([]))
         mapping[Node(key)] = try replacing(path.dropFirst(), in: old, with: value, option: option)
         return .mapping(mapping)
     }

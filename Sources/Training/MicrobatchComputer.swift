@@ -6,13 +6,15 @@ import StructuredLayers
 /// Computes microbatches and adds them along the tree; one a lane.
 ///
 /// A microbatch always has the same shapes and runs on one BLAS thread, so its gradient is a function of (step, partition, parameters).
-/// Buffers are kept from step to step.
+/// Buffers are kept from step to step. A computer serves one history: a step means the same parameters whenever it is asked for.
 public struct MicrobatchComputer: ~Copyable {
     private let plan: TrainingPlan
     private var workspace: NetworkWorkspace
     private var inputs: Matrix
     private var indices: [Int32] = []
-    private var targets: Targets
+    private var labels: [Int32] = []
+    /// The step whose version the workspace was derived from.
+    private var derivedStep: Step?
     private var spare: [AlignedVector] = []
 
     /// A computer for the plan's shapes; allocates every buffer.
@@ -20,7 +22,6 @@ public struct MicrobatchComputer: ~Copyable {
         self.plan = plan
         workspace = plan.network.makeWorkspace(batch: plan.microbatch)
         inputs = Matrix(rows: plan.data.train.featureCount, columns: plan.microbatch)
-        targets = plan.data.train.emptyTargets(count: plan.microbatch)
     }
 
     /// The summed gradient of `node`'s examples and their scalars, added along the tree. Hand the vector back by `recycle`.
@@ -28,8 +29,10 @@ public struct MicrobatchComputer: ~Copyable {
         guard let (left, right) = node.children else { return leaf(node.lower, step: step, parameters: parameters) }
         var sum = gradient(of: left, step: step, parameters: parameters)
         let other = gradient(of: right, step: step, parameters: parameters)
-        var target = sum.gradient.mutableSpan
-        VectorKernels.add(other.gradient.span, into: &target)
+        do {
+            var target = sum.gradient.mutableSpan
+            VectorKernels.add(other.gradient.span, into: &target)
+        }
         for index in sum.scalars.indices { sum.scalars[index] += other.scalars[index] }
         recycle(other.gradient)
         return sum
@@ -41,23 +44,29 @@ public struct MicrobatchComputer: ~Copyable {
     private mutating func leaf(_ partition: Partition, step: Step, parameters: AlignedVector) -> (AlignedVector, [Double]) {
         var gradient = spare.popLast() ?? AlignedVector(count: plan.network.layout.count)
         let gathers = plan.gathers(at: step)
+        if derivedStep != step {
+            plan.network.derive(parameters.span, into: &workspace)
+            derivedStep = step
+        }
         loadBatch(partition, step: step)
-        var target = gradient.mutableSpan
-        let outcome = plan.network.gradient(
-            parameters: parameters.span, inputs: inputs.view, targets: targets, gradient: &target, workspace: &workspace,
-            gather: gathers ? .layers : .nothing, layerReady: { _ in })
+        let outcome: MicrobatchOutcome
+        do {
+            let inputs = inputs
+            var target = gradient.mutableSpan
+            outcome = plan.network.gradient(
+                parameters: parameters.span, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers)
+        }
         var scalars = [outcome.lossSum, Double(outcome.correct)]
         if gathers {
             scalars += squaredNorms(gradient)
-            scalars += outcome.activationSquares + outcome.deltaSquares + outcome.cosines
+            scalars += outcome.sums.activationSquares + outcome.sums.deltaSquares + outcome.sums.cosines
         }
         return (gradient, scalars)
     }
 
     private mutating func loadBatch(_ partition: Partition, step: Step) {
         plan.partitions.indices(partition: partition, step: step, into: &indices)
-        var view = inputs.mutableView
-        plan.data.train.batch(indices, into: &view, targets: &targets)
+        plan.data.train.gather(indices, into: &inputs, labels: &labels)
     }
 
     /// ‖G‖² of each group of parameters, blocks in order.

@@ -1,0 +1,82 @@
+import Datasets
+import LinearAlgebra
+import ParameterServer
+import SpectralDiagnostics
+import StructuredLayers
+
+/// Loss and accuracy on one part of the data.
+public struct Evaluation: Hashable, Sendable {
+    public var loss: Double
+    public var accuracy: Double
+    public var count: Int
+}
+
+/// The spectrum of one matrix of a version.
+public struct LayerSpectrum: Sendable {
+    public var layer: Int
+    /// The tensor's or map's name, as `layers.3.path`.
+    public var name: String
+    public var spectrum: MatrixSpectrum
+}
+
+/// Looks at one frozen version: validates it and examines its matrices. Not the training's own thread; keeps its buffers.
+///
+/// Batches have one fixed shape and run in order, so every value is a function of the parameters alone.
+public struct VersionExaminer: ~Copyable {
+    private let plan: TrainingPlan
+    private var full: NetworkWorkspace
+    private static let batch = 256
+
+    public init(_ plan: TrainingPlan) {
+        self.plan = plan
+        full = plan.network.makeWorkspace(batch: Self.batch)
+    }
+
+    /// Mean loss and accuracy over `data`; nil when it is empty.
+    public mutating func evaluate(_ parameters: AlignedVector, on data: Dataset) -> Evaluation? {
+        if data.count == 0 { return nil }
+        var (lossSum, correct) = (0.0, 0)
+        plan.network.derive(parameters.span, into: &full)
+        for start in stride(from: 0, to: data.count, by: Self.batch) {
+            let count = min(Self.batch, data.count - start)
+            let outcome: MicrobatchOutcome
+            if count == Self.batch {
+                outcome = Self.outcome(plan, parameters, data, start..<start + count, &full)
+            } else {
+                var rest = plan.network.makeWorkspace(batch: count)
+                plan.network.derive(parameters.span, into: &rest)
+                outcome = Self.outcome(plan, parameters, data, start..<start + count, &rest)
+            }
+            lossSum += outcome.lossSum
+            correct += outcome.correct
+        }
+        return Evaluation(loss: lossSum / Double(data.count), accuracy: Double(correct) / Double(data.count), count: data.count)
+    }
+
+    private static func outcome(
+        _ plan: TrainingPlan, _ parameters: AlignedVector, _ data: Dataset, _ range: Range<Int>, _ workspace: inout NetworkWorkspace
+    ) -> MicrobatchOutcome {
+        var inputs = Matrix(rows: data.featureCount, columns: range.count)
+        var labels: [Int32] = []
+        data.gather(range.map { Int32($0) }, into: &inputs, labels: &labels)
+        return plan.network.evaluate(parameters: parameters.span, inputs: inputs.view, labels: labels, workspace: &workspace)
+    }
+
+    /// D1, D3, D4 and D7 of every layer's map.
+    public func spectra(_ parameters: AlignedVector) -> [LayerSpectrum] {
+        plan.network.materialised(parameters).map { LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view)) }
+    }
+
+    /// What a spectrum amounts to in the run's record.
+    public static func rows(_ layer: LayerSpectrum) -> [DiagnosticRow] {
+        let spectrum = layer.spectrum
+        return [
+            DiagnosticRow("D1", layer: layer.layer, "spectral_norm", spectrum.spectralNorm),
+            DiagnosticRow("D1", layer: layer.layer, "frobenius_norm", spectrum.frobeniusNorm),
+            DiagnosticRow("D3", layer: layer.layer, "condition_number", spectrum.conditionNumber),
+            DiagnosticRow("D4", layer: layer.layer, "stable_rank", spectrum.stableRank),
+            DiagnosticRow("D4", layer: layer.layer, "effective_rank", spectrum.effectiveRank),
+            DiagnosticRow("D7", layer: layer.layer, "orthogonality_error", spectrum.orthogonalityError),
+        ]
+    }
+}
