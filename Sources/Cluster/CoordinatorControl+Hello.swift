@@ -1,26 +1,31 @@
+import ExperimentFile
+import LinearAlgebra
+import Logging
 import ParameterServer
+import Training
 import Transport
 import WireProtocol
 
 extension CoordinatorControl {
-    mutating func answer(_ message: ControlMessage, from worker: WorkerID, port: inout SocketPort) throws {
+    mutating func answer(_ message: ControlMessage, from worker: WorkerID, port: inout LoopPort) throws {
         switch message {
         case .hello(let hello): greet(hello, worker, port: &port)
         case .ready(let ready): admit(ready, worker, port: &port)
-        case .heartbeat(let beat):
-            send(.heartbeat(.init(step: machine.version, microbatches: 0, sequence: beat.sequence)), to: worker, port: &port)
+        case .synchronized: handle(.synchronized(worker), port: &port)
+        case .workerHeartbeat(let beat):
+            send(.coordinatorHeartbeat(.init(step: machine.version, sequence: beat.sequence)), to: worker, port: &port)
         case .leaving(let leaving): handle(.left(worker, reason: leaving.reason), port: &port)
         case .failed(let failed): handle(.left(worker, reason: failed.sentence), port: &port)
-        case .welcome, .refused, .assignment, .stop: throw RejectedFrame.unexpected("a worker does not send this message")
+        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop: throw RejectedFrame.unexpected("a worker does not send this message")
         }
     }
 
-    private mutating func greet(_ hello: ControlMessage.Hello, _ worker: WorkerID, port: inout SocketPort) {
+    private mutating func greet(_ hello: ControlMessage.Hello, _ worker: WorkerID, port: inout LoopPort) {
         let name = hello.name.isEmpty ? "worker-\(names.count + 1)" : hello.name
-        if hello.protocolVersion != ControlMessage.protocolVersion {
+        if hello.protocolVersion != Int(FrameHeader.protocolVersion) {
             return refuse(
                 worker, name,
-                "the worker speaks protocol \(hello.protocolVersion), the coordinator \(ControlMessage.protocolVersion)",
+                "the worker speaks protocol \(hello.protocolVersion), the coordinator \(Int(FrameHeader.protocolVersion))",
                 "run the same build of plumb on every machine", port: &port)
         }
         if names.values.contains(name) && names[worker] != name {
@@ -37,19 +42,18 @@ extension CoordinatorControl {
         peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID)
         log.info("a worker says hello", metadata: ["worker": "\(name)", "host": "\(hello.host)", "process": "\(hello.processID)"])
         let cluster = plan.experiment.cluster
-        send(
-            .welcome(
-                .init(
-                    name: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
-                    dataEndpoint: "\(announcement.dataEndpoint)", timeline: machine.timeline,
-                    heartbeatMilliseconds: Int(cluster.heartbeatSeconds * 1000),
-                    deadlineMilliseconds: Int(cluster.livenessSeconds * 1000))),
-            to: worker, port: &port)
+        let welcome = ControlMessage.Welcome(
+            workerName: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
+            dataEndpoint: "\(announcement.dataEndpoint)", timeline: machine.timeline, heartbeat: .seconds(cluster.heartbeatSeconds),
+            deadline: .seconds(cluster.livenessSeconds))
+        send(.welcome(welcome), to: worker, port: &port)
     }
 
-    private mutating func admit(_ ready: ControlMessage.Ready, _ worker: WorkerID, port: inout SocketPort) {
+    private mutating func admit(_ ready: ControlMessage.Ready, _ worker: WorkerID, port: inout LoopPort) {
         guard var peer = peers[worker], !peer.isReady else { return }
-        if let difference = announcement.fingerprint.differences(from: ready.fingerprint) {
+        let fingerprint = NumericFingerprint(
+            blasConfiguration: ready.blasConfiguration, blasCore: ready.blasCore, digest: ready.fingerprintDigest)
+        if let difference = announcement.fingerprint.differences(from: fingerprint) {
             return refuse(
                 worker, peer.name, "the worker computes other numbers than the coordinator: \(difference)",
                 "use the same OpenBLAS and set cluster.blasCore to kernels that every machine can run", port: &port)
@@ -70,7 +74,7 @@ extension CoordinatorControl {
         handle(.joined(worker), port: &port)
     }
 
-    private mutating func refuse(_ worker: WorkerID, _ name: String, _ reason: String, _ remedy: String, port: inout SocketPort) {
+    private mutating func refuse(_ worker: WorkerID, _ name: String, _ reason: String, _ remedy: String, port: inout LoopPort) {
         log.error("refused a worker", metadata: ["worker": "\(name)", "reason": "\(reason)", "remedy": "\(remedy)"])
         send(.refused(.init(reason: reason, remedy: remedy)), to: worker, port: &port)
         peers[worker] = nil

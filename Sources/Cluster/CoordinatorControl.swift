@@ -1,3 +1,4 @@
+import ExperimentFile
 import LinearAlgebra
 import Logging
 import ParameterServer
@@ -42,7 +43,7 @@ struct CoordinatorControl: SocketHandler {
     struct Peer {
         var name: String
         var host: String
-        var processID: Int32
+        var processID: Int
         var isReady = false
     }
 
@@ -54,7 +55,6 @@ struct CoordinatorControl: SocketHandler {
     var peers: [WorkerID: Peer] = [:]
     /// Names of everybody who ever joined, also of those who left.
     var names: [WorkerID: String] = [:]
-    private let start = ContinuousClock.now
     private var directives: [CoordinatorMachine.Directive] = []
     private var steps: StepAssembler
     private var contributions: [String: Int] = [:]
@@ -74,19 +74,13 @@ struct CoordinatorControl: SocketHandler {
                 deadlines: .init(
                     heartbeat: .seconds(cluster.heartbeatSeconds), liveness: .seconds(cluster.livenessSeconds),
                     join: .seconds(cluster.joinSeconds))),
-            now: Instant(sinceStart: .zero))
+            now: MonotonicClock.now())
         steps = StepAssembler(plan: plan)
     }
 
-    private var now: Instant { Instant(sinceStart: ContinuousClock.now - start) }
+    mutating func ticked(at now: Instant, port: inout LoopPort) { handle(.ticked, port: &port) }
 
-    mutating func started(port: inout SocketPort) {}
-
-    mutating func stopping(port: inout SocketPort) {}
-
-    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) { handle(.ticked, port: &port) }
-
-    mutating func posted(_ post: CoordinatorPost, port: inout SocketPort) {
+    mutating func posted(_ post: CoordinatorPost, port: inout LoopPort) {
         switch post {
         case .shard(let news): hear(news, port: &port)
         case .processEnded(let ending): processEnded(ending, port: &port)
@@ -94,24 +88,24 @@ struct CoordinatorControl: SocketHandler {
         }
     }
 
-    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+    mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let control = try ControlMessage.decode(message.part(0))
+            let control = try message.withPart(0) { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) }
             handle(.heard(peer), port: &port)
             try answer(control, from: peer, port: &port)
         } catch { log.warning("dropped a control message", metadata: ["peer": "\(peer)", "reason": "\(error)"]) }
     }
 
-    mutating func handle(_ event: CoordinatorMachine.Event, port: inout SocketPort) {
-        machine.handle(event, at: now, into: &directives)
+    mutating func handle(_ event: CoordinatorMachine.Event, port: inout LoopPort) {
+        machine.handle(event, at: MonotonicClock.now(), into: &directives)
         let todo = directives
         directives.removeAll(keepingCapacity: true)
         for directive in todo { carryOut(directive, port: &port) }
     }
 
-    func send(_ message: ControlMessage, to worker: WorkerID, port: inout SocketPort) {
-        do { _ = port.send(to: worker, try message.encoded(), payload: nil) } catch {
+    func send(_ message: ControlMessage, to worker: WorkerID, port: inout LoopPort) {
+        do { try port.send(to: worker, try message.encoded()) } catch {
             log.error("cannot send a control message", metadata: ["worker": "\(worker)", "reason": "\(error)"])
         }
     }
@@ -122,10 +116,10 @@ struct CoordinatorControl: SocketHandler {
 // MARK: - From the machine
 
 extension CoordinatorControl {
-    private mutating func carryOut(_ directive: CoordinatorMachine.Directive, port: inout SocketPort) {
+    private mutating func carryOut(_ directive: CoordinatorMachine.Directive, port: inout LoopPort) {
         switch directive {
         case .assign(let worker, let assignment, let members):
-            send(.assignment(.init(assignment, members: members)), to: worker, port: &port)
+            send(.assignment(.init(assignment: assignment, members: members)), to: worker, port: &port)
         case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
         case .judgeGradient(let step): judge(step, port: &port)
         case .allowApply(let step, let timeline):
@@ -137,7 +131,7 @@ extension CoordinatorControl {
         }
     }
 
-    private mutating func judge(_ step: Step, port: inout SocketPort) {
+    private mutating func judge(_ step: Step, port: inout LoopPort) {
         do {
             try steps.judge(step, squaredNorms: squaredNorms)
             handle(.gradientAccepted(step: step), port: &port)
@@ -169,7 +163,7 @@ extension CoordinatorControl {
         }
     }
 
-    private mutating func end(_ outcome: CoordinatorMachine.Outcome, port: inout SocketPort) {
+    private mutating func end(_ outcome: CoordinatorMachine.Outcome, port: inout LoopPort) {
         let ending: ClusterEnding
         switch outcome {
         case .finished: ending = .finished(contributions: contributions)
@@ -177,7 +171,7 @@ extension CoordinatorControl {
         case .failed(let cause): ending = .failed(failure ?? ClusterError(cause, names: names))
         }
         for (worker, peer) in peers where peer.isReady {
-            send(.stop(.init(ending, step: machine.version)), to: worker, port: &port)
+            send(.stop(ending.notice(step: machine.version)), to: worker, port: &port)
         }
         outlets.ended(ending)
     }
@@ -186,7 +180,7 @@ extension CoordinatorControl {
 // MARK: - From the shard and the processes
 
 extension CoordinatorControl {
-    private mutating func hear(_ news: ShardNews, port: inout SocketPort) {
+    private mutating func hear(_ news: ShardNews, port: inout LoopPort) {
         switch news {
         case .reduced(let step, let norms):
             squaredNorms = norms
@@ -201,15 +195,14 @@ extension CoordinatorControl {
         case .applied(let version):
             // The shard says so once when it is set up: its version 0.
             if version > 0 {
-                steps.applied(version - 1, at: now)
+                steps.applied(version - 1, at: MonotonicClock.now())
                 report(version - 1)
                 handle(.shardApplied(version: version), port: &port)
             }
         case .captured(let capture): outlets.recorder(.capture(capture))
         case .frameRejected(let worker, let reason):
             log.warning("dropped a data frame", metadata: ["worker": "\(name(of: worker))", "reason": "\(reason)"])
-        case .unreachable(let worker):
-            handle(.left(worker, reason: "its data link is gone"), port: &port)
+        case .unreachable(let worker, let reason): handle(.left(worker, reason: reason), port: &port)
         }
     }
 
@@ -217,8 +210,8 @@ extension CoordinatorControl {
         if let done = steps.take(step) { outlets.recorder(.step(done.report, seconds: done.seconds, workers: done.workers)) }
     }
 
-    private mutating func processEnded(_ ending: LocalProcesses.Ending, port: inout SocketPort) {
-        if let (worker, peer) = peers.first(where: { $0.value.processID == ending.processID }), peer.isReady {
+    private mutating func processEnded(_ ending: LocalProcesses.Ending, port: inout LoopPort) {
+        if let (worker, peer) = peers.first(where: { $0.value.processID == Int(ending.processID) }), peer.isReady {
             handle(.left(worker, reason: "\(ending)"), port: &port)
         } else {
             failure = .workerEndedEarly(ending)

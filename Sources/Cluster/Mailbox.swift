@@ -60,6 +60,12 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
         condition.broadcast()
     }
 
+    var isEmpty: Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        return items.isEmpty
+    }
+
     /// Whether nothing will ever come any more.
     var isFinished: Bool {
         condition.lock()

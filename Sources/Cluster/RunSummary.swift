@@ -46,6 +46,14 @@ struct StepTimes: Sendable {
     var total: Double { seconds.reduce(0, +) }
     var count: Int { seconds.count }
 
+    /// Mean of the last few steps.
+    var recentSeconds: Double {
+        let recent = seconds.suffix(20)
+        return recent.isEmpty ? 0 : recent.reduce(0, +) / Double(recent.count)
+    }
+
+    func recentRate(batch: Int) -> Double { recentSeconds > 0 ? Double(batch) / recentSeconds : 0 }
+
     /// The value below which a `fraction` of the steps lie.
     func quantile(_ fraction: Double) -> Double {
         guard !seconds.isEmpty else { return 0 }

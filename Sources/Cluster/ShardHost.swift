@@ -1,3 +1,4 @@
+import ExperimentFile
 import LinearAlgebra
 import ParameterServer
 import ShardKernels
@@ -22,7 +23,7 @@ enum ShardNews: Sendable {
     case applied(version: Step)
     case captured(Capture)
     case frameRejected(WorkerID, reason: String)
-    case unreachable(WorkerID)
+    case unreachable(WorkerID, reason: String)
 }
 
 /// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
@@ -37,7 +38,6 @@ struct ShardHost: SocketHandler {
     private var captures: CaptureAssembler
     private var clipScale = 1.0
     private var directives: [ShardMachine.Directive] = []
-    private var header: [UInt8] = []
 
     init(plan: TrainingPlan, tell: @escaping @Sendable (ShardNews) -> Void) {
         self.plan = plan
@@ -52,11 +52,11 @@ struct ShardHost: SocketHandler {
         captures = CaptureAssembler(plan: plan.chunks)
     }
 
-    mutating func started(port: inout SocketPort) {
+    mutating func started(port: inout LoopPort) {
         handle(.restored(version: 0, timeline: machine.timeline), port: &port)
     }
 
-    mutating func posted(_ post: ShardPost, port: inout SocketPort) {
+    mutating func posted(_ post: ShardPost, port: inout LoopPort) {
         switch post {
         case .applyAllowed(let step, let timeline, let clipScale):
             self.clipScale = clipScale
@@ -65,21 +65,16 @@ struct ShardHost: SocketHandler {
         }
     }
 
-    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) {}
-
-    mutating func stopping(port: inout SocketPort) {}
-
-    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+    mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let header = try FrameHeader.decode(message.part(0))
-            let payload = message.part(1)
-            try header.checkPayload(byteCount: payload.byteCount)
-            try take(header, payload, from: peer, port: &port)
+            let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
+            try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
+            try take(header, message, from: peer, port: &port)
         } catch { tell(.frameRejected(peer, reason: "\(error)")) }
     }
 
-    private mutating func take(_ header: FrameHeader, _ payload: RawSpan, from peer: WorkerID, port: inout SocketPort) throws {
+    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws {
         switch header.kind {
         case .attach:
             if header.timeline == machine.timeline { handle(.subscribed(peer, fromVersion: header.step), port: &port) }
@@ -88,9 +83,11 @@ struct ShardHost: SocketHandler {
         case .push, .statistics:
             guard let node = header.node else { return }
             try checkShape(header)
-            guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
             let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
-            push(name, payload, from: peer, port: &port)
+            try message.withPart(1) { payload in
+                guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
+                push(name, payload, from: peer, port: &port)
+            }
         case .parameters, .resendRequest, .snapshot: throw RejectedFrame.misdirected(header.kind)
         }
     }
@@ -114,7 +111,7 @@ struct ShardHost: SocketHandler {
 // MARK: - Carrying out directives
 
 extension ShardHost {
-    private mutating func push(_ name: PushName, _ payload: RawSpan, from peer: WorkerID, port: inout SocketPort) {
+    private mutating func push(_ name: PushName, _ payload: RawSpan, from peer: WorkerID, port: inout LoopPort) {
         machine.handle(.pushed(name), into: &directives)
         for directive in directives {
             guard case .accept(let chunk, let merging, let yields) = directive else {
@@ -131,13 +128,13 @@ extension ShardHost {
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func handle(_ event: ShardMachine.Event, port: inout SocketPort) {
+    private mutating func handle(_ event: ShardMachine.Event, port: inout LoopPort) {
         machine.handle(event, into: &directives)
         for directive in directives { carryOut(directive, port: &port) }
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func carryOut(_ directive: ShardMachine.Directive, port: inout SocketPort) {
+    private mutating func carryOut(_ directive: ShardMachine.Directive, port: inout LoopPort) {
         switch directive {
         case .accept: preconditionFailure("only a push is accepted")
         case .drop: break
@@ -166,20 +163,16 @@ extension ShardHost {
         if !plan.experiment.training.twoPhase && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
     }
 
-    private mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout SocketPort) {
-        let parameters = store.state.parameters
+    private mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
-        let payload = parameters.span.extracting(range).bytes
+        let payload = unsafe store.state.parameters.span.extracting(range).bytes
         let frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
             count: range.count, sender: WorkerID(rawValue: 0), payloadChecksum: VectorKernels.checksum(payload))
-        frame.encode(into: &header)
+        let header = frame.encoded()
         for reader in readers {
-            switch port.send(to: reader, header, payload: payload) {
-            case .sent, .queued: break
-            case .unreachable, .overflow: tell(.unreachable(reader))
-            }
+            do { try port.send(to: reader, header, payload: payload) } catch { tell(.unreachable(reader, reason: "\(error)")) }
         }
     }
 
@@ -196,12 +189,14 @@ enum RejectedFrame: Error, CustomStringConvertible {
     case misdirected(FrameHeader.Kind)
     case unknownChunk(UInt32)
     case shape(count: Int, expected: Int)
+    case unexpected(String)
 
     var description: String {
         switch self {
         case .checksum(let kind): "the payload of a \(kind) frame does not have the checksum that its header states"
         case .misdirected(let kind): "a \(kind) frame is not for this receiver"
         case .unknownChunk(let index): "there is no chunk \(index) in this run's plan"
+        case .unexpected(let sentence): sentence
         case .shape(let count, let expected): "a frame carries \(count) elements where this run's plan has \(expected)"
         }
     }

@@ -1,5 +1,7 @@
+import ExperimentFile
 import LinearAlgebra
 import ParameterServer
+import StructuredLayers
 import Training
 import Transport
 import WireProtocol
@@ -39,6 +41,7 @@ struct WorkerData: SocketHandler {
     private let recycle: @Sendable (AlignedVector) -> Void
     private let progressed: @Sendable (WorkerProgress) -> Void
     private let rejected: @Sendable (String) -> Void
+    private let synchronized: @Sendable (Step) -> Void
     private var machine: WorkerMachine
     /// Version `machine.version`, read by lanes.
     private var current: AlignedVector
@@ -48,7 +51,7 @@ struct WorkerData: SocketHandler {
     private var progress = WorkerProgress()
     private var directives: [WorkerMachine.Directive] = []
     private var header: [UInt8] = []
-    private var waitingSince = ContinuousClock.now
+    private var waitingSince = MonotonicClock.now()
 
     /// How long the next version may stay incomplete before the worker asks for what it misses.
     private static let patience: Duration = .seconds(5)
@@ -56,7 +59,7 @@ struct WorkerData: SocketHandler {
     init(
         plan: TrainingPlan, identity: WorkerID, lane: @escaping @Sendable (LaneWork) -> Void,
         recycle: @escaping @Sendable (AlignedVector) -> Void, progressed: @escaping @Sendable (WorkerProgress) -> Void,
-        rejected: @escaping @Sendable (String) -> Void
+        synchronized: @escaping @Sendable (Step) -> Void, rejected: @escaping @Sendable (String) -> Void
     ) {
         self.plan = plan
         self.identity = identity
@@ -64,22 +67,19 @@ struct WorkerData: SocketHandler {
         self.recycle = recycle
         self.progressed = progressed
         self.rejected = rejected
+        self.synchronized = synchronized
         machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
         current = AlignedVector(count: plan.network.layout.count)
         incoming = AlignedVector(count: plan.network.layout.count)
     }
 
-    mutating func started(port: inout SocketPort) {}
-
-    mutating func stopping(port: inout SocketPort) {}
-
-    mutating func ticked(at instant: ContinuousClock.Instant, port: inout SocketPort) {
-        guard instant - waitingSince > Self.patience else { return }
-        waitingSince = instant
+    mutating func ticked(at now: Instant, port: inout LoopPort) {
+        guard now - waitingSince > Self.patience else { return }
+        waitingSince = now
         handle(.waitedTooLong, port: &port)
     }
 
-    mutating func posted(_ post: WorkerPost, port: inout SocketPort) {
+    mutating func posted(_ post: WorkerPost, port: inout LoopPort) {
         switch post {
         case .assigned(let assignment): handle(.assigned(assignment), port: &port)
         case .computed(let result):
@@ -90,15 +90,13 @@ struct WorkerData: SocketHandler {
         }
     }
 
-    mutating func received(_ message: borrowing ReceivedMessage, port: inout SocketPort) {
+    mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         do {
-            let header = try FrameHeader.decode(message.part(0))
-            let payload = message.part(1)
-            try header.checkPayload(byteCount: payload.byteCount)
+            let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
+            try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
             guard header.kind == .parameters else { throw RejectedFrame.misdirected(header.kind) }
             try checkShape(header)
-            guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
-            take(header, payload, port: &port)
+            take(header, message, port: &port)
         } catch { rejected("\(error)") }
     }
 
@@ -109,7 +107,7 @@ struct WorkerData: SocketHandler {
         guard header.encoding == .f32, header.count == count else { throw RejectedFrame.shape(count: header.count, expected: count) }
     }
 
-    private mutating func take(_ header: FrameHeader, _ payload: RawSpan, port: inout SocketPort) {
+    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) {
         machine.handle(
             .parametersArrived(chunk: header.chunk, version: header.step, timeline: header.timeline), into: &directives)
         for directive in directives {
@@ -117,22 +115,32 @@ struct WorkerData: SocketHandler {
                 carryOut(directive, port: &port)
                 continue
             }
-            waitingSince = .now
+            waitingSince = MonotonicClock.now()
             if chunk == plan.chunks.statistics { continue }
-            var all = incoming.mutableSpan
-            var part = all.part(plan.chunks.chunks[Int(chunk.rawValue)].range)
-            VectorKernels.copy(bytes: payload, into: &part)
+            store(chunk, message, header)
         }
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func handle(_ event: WorkerMachine.Event, port: inout SocketPort) {
+    private mutating func store(_ chunk: ChunkIndex, _ message: ReceivedMessage, _ header: FrameHeader) {
+        let range = plan.chunks.chunks[Int(chunk.rawValue)].range
+        let isWhole = message.withPart(1) { payload in
+            var all = incoming.mutableSpan
+            var part = all.part(range)
+            VectorKernels.copy(bytes: payload, into: &part)
+            return VectorKernels.checksum(payload) == header.payloadChecksum
+        }
+        // TCP has its own check; a mismatch here is a broken machine, and going on would break the law of the step.
+        if !isWhole { rejected("\(RejectedFrame.checksum(header.kind))") }
+    }
+
+    private mutating func handle(_ event: WorkerMachine.Event, port: inout LoopPort) {
         machine.handle(event, into: &directives)
         for directive in directives { carryOut(directive, port: &port) }
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func carryOut(_ directive: WorkerMachine.Directive, port: inout SocketPort) {
+    private mutating func carryOut(_ directive: WorkerMachine.Directive, port: inout LoopPort) {
         switch directive {
         case .store: preconditionFailure("only a frame is stored")
         case .drop: break
@@ -140,6 +148,7 @@ struct WorkerData: SocketHandler {
             send(FrameHeader(
                 kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
                 port: &port)
+        case .reportSynchronized(let version): synchronized(version)
         case .advance(let version):
             swap(&current, &incoming)
             progress.step = version
@@ -159,17 +168,17 @@ struct WorkerData: SocketHandler {
         }
     }
 
-    private mutating func push(_ step: Step, _ node: TreeNode, _ timeline: Timeline, port: inout SocketPort) {
+    private mutating func push(_ step: Step, _ node: TreeNode, _ timeline: Timeline, port: inout LoopPort) {
         guard let result = finished.removeValue(forKey: node) else { return }
         for chunk in plan.chunks.chunks {
-            let payload = result.gradient.span.extracting(chunk.range).bytes
+            let payload = unsafe result.gradient.span.extracting(chunk.range).bytes
             let frame = FrameHeader(
                 kind: .push, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk.index, node: node,
                 count: chunk.range.count, sender: identity, payloadChecksum: VectorKernels.checksum(payload))
             send(frame, payload, port: &port)
         }
         let bits = result.scalars.map(\.bitPattern.littleEndian)
-        let payload = bits.span.bytes
+        let payload = unsafe bits.span.bytes
         send(
             FrameHeader(
                 kind: .statistics, encoding: .f64, timeline: timeline, generation: Generation(rawValue: 0), step: step,
@@ -178,16 +187,13 @@ struct WorkerData: SocketHandler {
         recycle(result.gradient)
     }
 
-    private mutating func send(_ frame: FrameHeader, port: inout SocketPort) {
+    private mutating func send(_ frame: FrameHeader, port: inout LoopPort) {
         let nothing: [UInt8] = []
-        send(frame, nothing.span.bytes, port: &port)
+        unsafe send(frame, nothing.span.bytes, port: &port)
     }
 
-    private mutating func send(_ frame: FrameHeader, _ payload: RawSpan, port: inout SocketPort) {
+    private mutating func send(_ frame: FrameHeader, _ payload: RawSpan, port: inout LoopPort) {
         frame.encode(into: &header)
-        switch port.send(to: nil, header, payload: payload) {
-        case .sent, .queued: break
-        case .unreachable, .overflow: rejected("a \(frame.kind) frame could not be sent to the shard host")
-        }
+        do { try port.send(header, payload: payload) } catch { rejected("a \(frame.kind) frame was not sent: \(error)") }
     }
 }

@@ -22,7 +22,7 @@ public struct LayerSpectrum: Sendable {
 /// Looks at one frozen version: validates it and examines its matrices. Not the training's own thread; keeps its buffers.
 ///
 /// Batches have one fixed shape and run in order, so every value is a function of the parameters alone.
-public struct VersionExaminer: ~Copyable {
+public struct VersionExaminer {
     private let plan: TrainingPlan
     private var full: NetworkWorkspace
     private static let batch = 256

@@ -54,6 +54,7 @@ extension ControlMessage.Kind {
         switch self {
         case .hello: .hello(try decoder.decode(ControlMessage.Hello.self, from: data))
         case .ready: .ready(try decoder.decode(ControlMessage.Ready.self, from: data))
+        case .synchronized: .synchronized(try decoder.decode(ControlMessage.Synchronized.self, from: data))
         case .workerHeartbeat: .workerHeartbeat(try decoder.decode(ControlMessage.WorkerHeartbeat.self, from: data))
         case .leaving: .leaving(try decoder.decode(ControlMessage.Leaving.self, from: data))
         case .failed: .failed(try decoder.decode(ControlMessage.Failed.self, from: data))

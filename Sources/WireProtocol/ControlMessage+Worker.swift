@@ -98,6 +98,15 @@ extension ControlMessage {
         enum CodingKeys: String, CodingKey { case blasConfiguration, blasCore, fingerprintDigest, dataDigest, layoutDigest }
     }
 
+    /// A worker holds a whole version for the first time, and can be given work.
+    public struct Synchronized: Hashable, Sendable, Codable {
+        /// The version.
+        public var step: Step
+        /// A message of these fields.
+        public init(step: Step) { self.step = step }
+        enum CodingKeys: String, CodingKey { case step }
+    }
+
     /// A worker is alive, and this is how far it has come.
     public struct WorkerHeartbeat: Hashable, Sendable, Codable {
         /// The version that the worker holds.
@@ -157,6 +166,10 @@ extension ControlMessage.Ready: ControlMessageBody {
         try fields.text("dataDigest", dataDigest, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("layoutDigest", layoutDigest, bytesMax: FieldChecker.nameBytesMax)
     }
+}
+
+extension ControlMessage.Synchronized: ControlMessageBody {
+    func check(_ fields: FieldChecker) throws(ControlMessageError) {}
 }
 
 extension ControlMessage.WorkerHeartbeat: ControlMessageBody {

@@ -7,6 +7,7 @@ public enum ControlMessage: Hashable, Sendable {
     // From a worker.
     case hello(Hello)
     case ready(Ready)
+    case synchronized(Synchronized)
     case workerHeartbeat(WorkerHeartbeat)
     case leaving(Leaving)
     case failed(Failed)
@@ -26,6 +27,7 @@ public enum ControlMessage: Hashable, Sendable {
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         case hello
         case ready
+        case synchronized
         case workerHeartbeat = "worker-heartbeat"
         case leaving
         case failed
@@ -38,7 +40,7 @@ public enum ControlMessage: Hashable, Sendable {
         /// Whether workers send it; the coordinator sends the others.
         public var isFromWorker: Bool {
             switch self {
-            case .hello, .ready, .workerHeartbeat, .leaving, .failed: true
+            case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: true
             case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop: false
             }
         }
@@ -49,6 +51,7 @@ public enum ControlMessage: Hashable, Sendable {
         switch self {
         case .hello: .hello
         case .ready: .ready
+        case .synchronized: .synchronized
         case .workerHeartbeat: .workerHeartbeat
         case .leaving: .leaving
         case .failed: .failed
@@ -65,6 +68,7 @@ public enum ControlMessage: Hashable, Sendable {
         switch self {
         case .hello(let body): body
         case .ready(let body): body
+        case .synchronized(let body): body
         case .workerHeartbeat(let body): body
         case .leaving(let body): body
         case .failed(let body): body

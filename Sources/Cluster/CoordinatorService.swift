@@ -1,0 +1,120 @@
+import ExperimentFile
+import Foundation
+import LinearAlgebra
+import Logging
+import ParameterServer
+import RunStore
+import Training
+import Transport
+
+/// Where and how a coordinator runs.
+public struct CoordinatorOptions: Sendable {
+    /// Where the control socket listens; port 0 leaves the choice to the system.
+    public var bind: Endpoint
+    /// The port of the data socket, on the same address; 0 leaves the choice to the system.
+    public var dataPort: UInt16
+    /// The host name or address that workers reach this machine by; empty for the address of `bind`.
+    public var advertisedHost: String
+    public var build: String
+
+    public init(bind: Endpoint, dataPort: UInt16 = 0, advertisedHost: String = "", build: String) {
+        self.bind = bind
+        self.dataPort = dataPort
+        self.advertisedHost = advertisedHost
+        self.build = build
+    }
+}
+
+/// The coordinator of a run, with its shard host and its record.
+public final class CoordinatorService: Sendable {
+    private let plan: TrainingPlan
+    private let directory: RunDirectory
+    private let log: Logger
+    private let options: CoordinatorOptions
+    private let context: TransportContext
+    private let control: SocketLoop<CoordinatorControl>
+    private let shard: SocketLoop<ShardHost>
+    private let items: Mailbox<RecorderItem>
+    private let endings: Mailbox<ClusterEnding>
+
+    /// Where workers connect.
+    public var endpoint: Endpoint { control.boundEndpoint }
+
+    /// Opens both sockets; workers may connect from now on.
+    ///
+    /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken.
+    public init(plan: TrainingPlan, directory: RunDirectory, options: CoordinatorOptions, log: Logger) throws {
+        BLAS.useOneThread()
+        (self.plan, self.directory, self.options, self.log) = (plan, directory, options, log)
+        // Bounded: when recording falls behind, the steps wait for it.
+        let items = Mailbox<RecorderItem>(capacity: 4096)
+        let endings = Mailbox<ClusterEnding>(capacity: 4)
+        let post = Outlet<CoordinatorPost>()
+        context = try TransportContext()
+        let fingerprint = try plan.fingerprint()
+        shard = try SocketLoop(
+            name: "plumb-shard", context: context, role: .router(bind: try Endpoint(host: options.bind.host, port: options.dataPort)),
+            limits: plan.dataLimits
+        ) { ShardHost(plan: plan) { post.send(.shard($0)) } }
+        let host = options.advertisedHost.isEmpty ? shard.boundEndpoint.host : options.advertisedHost
+        let announcement = RunAnnouncement(
+            runName: plan.experiment.name, experimentYAML: plan.experiment.resolvedYAML(),
+            dataEndpoint: try Endpoint(host: host, port: shard.boundEndpoint.port), fingerprint: fingerprint,
+            dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest, build: options.build)
+        let outlets = CoordinatorOutlets(
+            shard: { [shard] post in try? shard.post(post) },
+            recorder: { _ = items.put($0, within: .seconds(3600)) }, ended: { _ = endings.offer($0) })
+        var limits = SocketLimits.control
+        limits.inboxCapacity = 1 << 16
+        do {
+            control = try SocketLoop(name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: limits) {
+                CoordinatorControl(plan: plan, announcement: announcement, outlets: outlets, log: log)
+            }
+        } catch {
+            shard.stop()
+            throw error
+        }
+        (self.items, self.endings) = (items, endings)
+        post.connect { [control] in try? control.post($0) }
+    }
+
+    /// Asks the run to end.
+    public func requestStop(reason: String) { try? control.post(.stopRequested(reason: reason)) }
+
+    func processEnded(_ ending: LocalProcesses.Ending) { try? control.post(.processEnded(ending)) }
+
+    /// Runs to the end. Blocking; records on the calling thread.
+    ///
+    /// - Throws: `ClusterError` when the run fails or is interrupted; what the disk throws.
+    public func run(display: (any RunDisplay)?) throws -> RunResult {
+        defer { close() }
+        let recorder = try RunRecorder(plan: plan, directory: directory, display: display, log: log, build: options.build)
+        let start = ContinuousClock.now
+        var ending: ClusterEnding?
+        while true {
+            if let item = items.take(within: .milliseconds(20)) { try recorder.take(item) }
+            if ending == nil { ending = endings.take(within: .zero) }
+            switch ending {
+            case nil: continue
+            case .finished(let contributions):
+                if recorder.isComplete && items.isEmpty {
+                    return try recorder.finish(contributions: contributions, elapsed: ContinuousClock.now - start)
+                }
+            case .failed(let error):
+                recorder.abandon(reason: "\(error)")
+                throw error
+            case .interrupted(let reason, let step):
+                recorder.abandon(reason: "interrupted at step \(step): \(reason)")
+                throw ClusterError.interrupted(reason: "\(reason), at step \(step)")
+            }
+        }
+    }
+
+    private func close() {
+        control.stop()
+        shard.stop()
+        try? control.join(deadline: .seconds(10))
+        try? shard.join(deadline: .seconds(10))
+        try? context.close(deadline: .seconds(10))
+    }
+}

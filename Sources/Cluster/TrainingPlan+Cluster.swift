@@ -1,0 +1,35 @@
+import Crypto
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import StructuredLayers
+import Training
+import Transport
+import WireProtocol
+
+extension TrainingPlan {
+    /// What the products of this run's shapes give in this process.
+    func fingerprint() throws(LAPACKError) -> NumericFingerprint {
+        let model = network.specification
+        let (n, b) = (model.width, microbatch)
+        return try NumericFingerprint.measure(shapes: [
+            GEMMShape(m: n, n: b, k: n), GEMMShape(m: n, n: b, k: model.inputs), GEMMShape(m: model.outputs, n: b, k: n),
+        ])
+    }
+
+    /// Tells apart layouts: names, shapes and places of all blocks, and the cut into chunks.
+    var layoutDigest: String {
+        var hash = SHA256()
+        for block in network.layout.blocks { hash.update(data: Array("\(block.name) \(block.shape) \(block.range);".utf8)) }
+        for chunk in chunks.chunks { hash.update(data: Array("\(chunk.range);".utf8)) }
+        return hash.finalize().prefix(16).map { String($0, radix: 16) }.joined(separator: "-")
+    }
+
+    /// A peer may be sent a version and pushes of every partition before it reads: nothing more is ever in flight.
+    var dataLimits: SocketLimits {
+        var limits = SocketLimits.data
+        limits.pendingBytesMax = max(limits.pendingBytesMax, 4 * chunks.elements * 4 + (1 << 20))
+        limits.inboxCapacity = 1 << 16
+        return limits
+    }
+}

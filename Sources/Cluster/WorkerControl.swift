@@ -1,0 +1,94 @@
+import ParameterServer
+import Transport
+import WireProtocol
+
+/// What other threads tell a worker's control loop.
+enum WorkerControlPost: Sendable {
+    case ready(ControlMessage.Ready)
+    case synchronized(Step)
+    case progressed(WorkerProgress)
+    case leave(reason: String)
+    case fail(sentence: String)
+}
+
+/// What a worker's control loop tells the worker.
+enum WorkerNews: Sendable {
+    case welcome(ControlMessage.Welcome)
+    case assigned(Assignment)
+    case ended(ControlMessage.Stop)
+    case refused(ControlMessage.Refused)
+    /// Nothing was heard of the coordinator for this long.
+    case silence(Duration)
+}
+
+/// The control socket's thread of a worker: says hello, keeps the heartbeat, passes on what the coordinator says.
+struct WorkerControl: SocketHandler {
+    private let hello: ControlMessage.Hello
+    private let tell: @Sendable (WorkerNews) -> Void
+    private var progress = WorkerProgress()
+    private var sequence: UInt64 = 0
+    private var heartbeat: Duration = .seconds(1)
+    /// Before the welcome: the time that a person would wait; afterwards the coordinator's word.
+    private var deadline: Duration
+    private var lastHeard = MonotonicClock.now()
+    private var lastSent = MonotonicClock.now()
+    private var lastTick = MonotonicClock.now()
+
+    init(hello: ControlMessage.Hello, connectDeadline: Duration, tell: @escaping @Sendable (WorkerNews) -> Void) {
+        self.hello = hello
+        self.tell = tell
+        deadline = connectDeadline
+    }
+
+    mutating func started(port: inout LoopPort) { send(.hello(hello), port: &port) }
+
+    mutating func posted(_ post: WorkerControlPost, port: inout LoopPort) {
+        switch post {
+        case .ready(let ready): send(.ready(ready), port: &port)
+        case .synchronized(let step): send(.synchronized(.init(step: step)), port: &port)
+        case .progressed(let progress): self.progress = progress
+        case .leave(let reason): send(.leaving(.init(reason: reason)), port: &port)
+        case .fail(let sentence): send(.failed(.init(sentence: sentence)), port: &port)
+        }
+    }
+
+    mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
+        lastHeard = MonotonicClock.now()
+        guard let control = try? message.withPart(0, { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) }) else {
+            return
+        }
+        switch control {
+        case .welcome(let welcome):
+            heartbeat = welcome.heartbeat
+            // The coordinator's own deadline for us, and time for it to be slow under load.
+            deadline = welcome.deadline * 4
+            tell(.welcome(welcome))
+        case .refused(let refused): tell(.refused(refused))
+        case .assignment(let notice): tell(.assigned(notice.assignment))
+        case .stop(let stop): tell(.ended(stop))
+        case .coordinatorHeartbeat: break
+        case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: break
+        }
+    }
+
+    mutating func ticked(at now: Instant, port: inout LoopPort) {
+        // A gap means that this process was stopped: that counts against nobody.
+        if now - lastTick > heartbeat { lastHeard = lastHeard + (now - lastTick) }
+        lastTick = now
+        if now - lastHeard > deadline {
+            tell(.silence(now - lastHeard))
+            lastHeard = now
+        }
+        guard now - lastSent >= heartbeat else { return }
+        lastSent = now
+        sequence += 1
+        send(
+            .workerHeartbeat(.init(step: progress.step, microbatchesComputed: UInt64(progress.microbatches), sequence: sequence)),
+            port: &port)
+    }
+
+    private func send(_ message: ControlMessage, port: inout LoopPort) {
+        // What cannot be sent is missed by the other side's deadline.
+        if let bytes = try? message.encoded() { try? port.send(bytes) }
+    }
+}

@@ -1,0 +1,145 @@
+import ExperimentFile
+import Foundation
+import LinearAlgebra
+import Logging
+import ParameterServer
+import Training
+import Transport
+import WireProtocol
+
+/// A worker: joins a coordinator, computes what it is assigned, ends when the run ends.
+public struct WorkerService: Sendable {
+    public var coordinator: Endpoint
+    /// Empty to be given one.
+    public var name: String
+    public var build: String
+    /// How long the coordinator may take to answer at first.
+    public var connectDeadline: Duration
+
+    public init(coordinator: Endpoint, name: String = "", build: String, connectDeadline: Duration = .seconds(30)) {
+        self.coordinator = coordinator
+        self.name = name
+        self.build = build
+        self.connectDeadline = connectDeadline
+    }
+
+    /// Works until the run ends. Blocking.
+    ///
+    /// - Throws: `ClusterError` when the worker is refused, the run fails or the coordinator falls silent; what the data or the
+    ///   experiment throws when they cannot be used here.
+    public func run(log: Logger) throws {
+        BLAS.useOneThread()
+        let identity = Self.newIdentity()
+        let news = Mailbox<WorkerNews>(capacity: 1 << 16)
+        let context = try TransportContext()
+        let control = try SocketLoop(
+            name: "plumb-control", context: context, role: .dealer(connect: coordinator, identity: identity), limits: .control
+        ) { [hello = hello(identity), connectDeadline] in
+            WorkerControl(hello: hello, connectDeadline: connectDeadline) { _ = news.offer($0) }
+        }
+        defer {
+            control.stop()
+            try? control.join(deadline: .seconds(5))
+            try? context.close(deadline: .seconds(5))
+        }
+        do { try work(identity, news, control, context, log) } catch {
+            if case .refused? = error as? ClusterError { throw error }
+            try? control.post(.fail(sentence: "\(error)"))
+            throw error
+        }
+    }
+
+    private func work(
+        _ identity: WorkerID, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>, _ context: TransportContext, _ log: Logger
+    ) throws {
+        let welcome = try awaitWelcome(news)
+        let experiment = try Experiment(yaml: welcome.experimentYAML, source: "the coordinator's experiment")
+        try BLASCore.pin(experiment.cluster.blasCore)
+        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let fingerprint = try plan.fingerprint()
+        let lane = LaneBox()
+        let data = try SocketLoop(
+            name: "plumb-data", context: context,
+            role: .dealer(connect: try Endpoint(parsing: welcome.dataEndpoint), identity: identity), limits: plan.dataLimits
+        ) {
+            WorkerData(
+                plan: plan, identity: identity, lane: { lane.compute($0) }, recycle: { lane.recycle($0) },
+                progressed: { try? control.post(.progressed($0)) }, synchronized: { try? control.post(.synchronized($0)) },
+                rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) })
+        }
+        lane.start(plan) { try? data.post(.computed($0)) }
+        defer {
+            lane.stop()
+            data.stop()
+            try? data.join(deadline: .seconds(5))
+        }
+        try control.post(
+            .ready(
+                .init(
+                    blasConfiguration: fingerprint.blasConfiguration, blasCore: fingerprint.blasCore,
+                    fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest)))
+        try follow(news, data)
+    }
+
+    private func awaitWelcome(_ news: Mailbox<WorkerNews>) throws -> ControlMessage.Welcome {
+        while true {
+            switch news.take(within: connectDeadline + .seconds(5)) {
+            case .welcome(let welcome): return welcome
+            case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
+            case .ended(let stop): throw ClusterError.aborted(reason: stop.reason)
+            case .assigned: continue
+            case nil, .silence: throw silent(connectDeadline)
+            }
+        }
+    }
+
+    private func follow(_ news: Mailbox<WorkerNews>, _ data: SocketLoop<WorkerData>) throws {
+        while true {
+            switch news.take(within: .seconds(60)) {
+            case nil, .welcome: continue
+            case .assigned(let assignment): try data.post(.assigned(assignment))
+            case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
+            case .silence(let waited): throw silent(waited)
+            case .ended(let stop):
+                switch stop.ending {
+                case .finished: return
+                case .aborted: throw ClusterError.aborted(reason: stop.reason)
+                case .interrupted: throw ClusterError.interrupted(reason: stop.reason)
+                }
+            }
+        }
+    }
+
+    private func silent(_ waited: Duration) -> ClusterError {
+        .coordinatorSilent(endpoint: "\(coordinator)", seconds: Int(waited.components.seconds))
+    }
+
+    private func hello(_ identity: WorkerID) -> ControlMessage.Hello {
+        ControlMessage.Hello(
+            build: build, name: name, host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
+            incarnation: identity, threads: 1, blasConfiguration: NumericFingerprint.currentConfiguration,
+            blasCore: NumericFingerprint.currentCore)
+    }
+
+    /// A number that no other worker has; its first byte is not zero. Only a name: nothing computed depends on it.
+    private static func newIdentity() -> WorkerID { WorkerID(rawValue: UInt64.random(in: 1 << 56...UInt64.max)) }
+}
+
+/// The lane of a worker, which exists only once the data loop does, to which it reports.
+private final class LaneBox: Sendable {
+    private let orders = Mailbox<Lane>(capacity: 1)
+
+    func start(_ plan: TrainingPlan, done: @escaping @Sendable (NodeGradient) -> Void) {
+        _ = orders.offer(Lane(plan: plan, done: done))
+    }
+
+    private func with(_ body: (Lane) -> Void) {
+        guard let lane = orders.take(within: .seconds(30)) else { return }
+        body(lane)
+        _ = orders.offer(lane)
+    }
+
+    func compute(_ work: LaneWork) { with { $0.compute(work) } }
+    func recycle(_ gradient: AlignedVector) { with { $0.recycle(gradient) } }
+    func stop() { with { _ = $0.stop(within: .seconds(30)) } }
+}
