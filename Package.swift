@@ -62,7 +62,7 @@ let package = Package(
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
         .executableTarget(
             name: "plumb",
-            dependencies: ["Cluster", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Cluster", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,114 @@
+import Cluster
+import Dispatch
+import ExperimentFile
+import Foundation
+import Logging
+import RunStore
+import Synchronization
+import Training
+
+/// What surrounds a run on the command line: its directory and log, what a person is shown, and signals.
+final class RunSession: Sendable {
+    let directory: RunDirectory
+    let log: Logger
+    let display: ConsoleDisplay
+    private let file: JSONLinesFile
+    private let json: Bool
+    private let signals = Mutex<[Kept]>([])
+
+    /// Sendable: only kept alive, never touched again.
+    private struct Kept: @unchecked Sendable { let source: any DispatchSourceSignal }
+
+    init(plan: TrainingPlan, directory: RunDirectory, json: Bool) throws {
+        self.directory = directory
+        self.json = json
+        try directory.writeExperiment(plan.experiment.resolvedYAML())
+        let file = try JSONLinesFile(path: directory.logPath)
+        self.file = file
+        log = Logger(label: "plumb") { RunLogHandler(label: $0, file: file, echo: .warning) }
+        display = ConsoleDisplay()
+    }
+
+    func show(_ text: String) { display.note(text) }
+
+    /// The first Ctrl-C or SIGTERM ends the run in order, a second one at once.
+    func stopOnSignals(_ service: CoordinatorService) {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            let name = number == SIGINT ? "Ctrl-C" : "SIGTERM"
+            source.setEventHandler {
+                signal(number, SIG_DFL)
+                service.requestStop(reason: name)
+            }
+            source.resume()
+            let kept = Kept(source: source)
+            signals.withLock { $0.append(kept) }
+        }
+    }
+
+    /// Shows what the run amounts to.
+    func end(with result: RunResult) throws {
+        display.finish()
+        for line in ResultTable.lines(result) { display.note(line) }
+        log.info("run finished", metadata: ["weightsSHA256": "\(result.summary.weightsSHA256)"])
+        file.close()
+        if json { print(try result.summary.jsonLine()) }
+    }
+}
+
+/// One progress line on a terminal, plain lines otherwise; all on standard error, so that standard output stays a machine's.
+final class ConsoleDisplay: RunDisplay {
+    private struct State {
+        var lastShown = ContinuousClock.now - .seconds(60)
+        var lineIsOpen = false
+    }
+
+    private let state = Mutex(State())
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    func progress(_ progress: RunProgress) {
+        let isLast = progress.step == progress.steps
+        state.withLock { state in
+            let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(5)
+            guard isLast || ContinuousClock.now - state.lastShown >= interval else { return }
+            state.lastShown = .now
+            let text = Self.line(progress)
+            if isTerminal {
+                write("\r\u{1B}[2K\(text)")
+                state.lineIsOpen = true
+            } else {
+                write(text + "\n")
+            }
+        }
+    }
+
+    func note(_ text: String) {
+        state.withLock { state in
+            if state.lineIsOpen { write("\n") }
+            state.lineIsOpen = false
+            write(text + "\n")
+        }
+    }
+
+    func finish() {
+        state.withLock { state in
+            if state.lineIsOpen { write("\n") }
+            state.lineIsOpen = false
+        }
+    }
+
+    private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Array(text.utf8)) }
+
+    private static func line(_ progress: RunProgress) -> String {
+        var parts = [
+            "step \(progress.step)/\(progress.steps)", "loss \(Figures.short(progress.trainLoss))",
+            "accuracy \(Figures.percent(progress.trainAccuracy))",
+        ]
+        if let validation = progress.validationAccuracy { parts.append("validation \(Figures.percent(validation))") }
+        parts.append("\(Figures.count(progress.samplesPerSecond)) samples/s")
+        parts.append("\(Figures.time(progress.secondsLeft)) left")
+        parts.append(progress.workers == 1 ? "1 worker" : "\(progress.workers) workers")
+        return parts.joined(separator: "  ")
+    }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import Cluster
+import Datasets
+import ExperimentFile
+import Foundation
+import Logging
+import RunStore
+import StructuredLayers
+import Training
+import Transport
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Trains on this machine: an embedded coordinator and local worker processes.",
+        discussion: "The weights are the same bits for any number of workers: --set cluster.workers=N changes the speed alone.")
+
+    @OptionGroup var options: ExperimentOptions
+
+    @Flag(help: "End with one line of JSON on standard output.")
+    var json = false
+
+    @Flag(help: "Train with the one-process reference trainer, which defines the right answer.")
+    var reference = false
+
+    func run() throws {
+        let experiment = try options.read()
+        try BLASCore.pin(experiment.cluster.blasCore)
+        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let session = try RunSession(plan: plan, directory: try options.directory(experiment), json: json)
+        session.show(
+            "\(experiment.name): \(plan.data.train.count) training examples, \(plan.network.layout.parameterCount) parameters, "
+                + (reference ? "reference trainer" : "\(experiment.cluster.workers) worker processes"))
+        let result: RunResult
+        if reference {
+            result = try ReferenceRun(plan: plan, directory: session.directory, build: Plumb.build)
+                .run(display: session.display, log: session.log)
+        } else {
+            let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+            let cluster = LocalCluster(plan: plan, directory: session.directory, executable: executable, build: Plumb.build)
+            result = try cluster.run(display: session.display, log: session.log) { session.stopOnSignals($0) }
+        }
+        try session.end(with: result)
+    }
+}
+
+struct Coordinator: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Leads a run whose workers are started elsewhere.")
+
+    @OptionGroup var options: ExperimentOptions
+
+    @Option(help: "The address to listen on.")
+    var bind: String = "127.0.0.1"
+
+    @Option(help: "The port for workers to connect to; 0 leaves the choice to the system.")
+    var port: UInt16 = 7700
+
+    @Option(help: "The port for parameters and gradients; 0 leaves the choice to the system.")
+    var dataPort: UInt16 = 0
+
+    @Option(help: "The name or address that workers reach this machine by, where it is not the one listened on.")
+    var advertise: String = ""
+
+    @Flag(help: "Listen on an address that other machines can reach, although connections are neither encrypted nor authenticated.")
+    var insecure = false
+
+    @Flag(help: "End with one line of JSON on standard output.")
+    var json = false
+
+    func run() throws {
+        let experiment = try options.read()
+        let endpoint = try endpoint()
+        try BLASCore.pin(experiment.cluster.blasCore)
+        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let session = try RunSession(plan: plan, directory: try options.directory(experiment), json: json)
+        let service = try CoordinatorService(
+            plan: plan, directory: session.directory,
+            options: CoordinatorOptions(bind: endpoint, dataPort: dataPort, advertisedHost: advertise, build: Plumb.build),
+            log: session.log)
+        session.stopOnSignals(service)
+        session.show("\(experiment.name): waiting for \(experiment.cluster.workers) workers at \(service.endpoint); on each machine run")
+        session.show("  plumb worker --connect \(advertise.isEmpty ? "\(service.endpoint)" : "\(advertise):\(service.endpoint.port)")")
+        try session.end(with: try service.run(display: session.display))
+    }
+
+    private func endpoint() throws -> Endpoint {
+        let endpoint = try Endpoint(host: bind, port: port)
+        guard endpoint.isLoopback || insecure else {
+            throw RefusedInput(
+                "listening on \(bind) lets every machine that reaches it join the run; say --insecure on a network that you trust")
+        }
+        guard !endpoint.isWildcard || !advertise.isEmpty else {
+            throw RefusedInput("with --bind \(bind) workers cannot know where to connect; pass --advertise HOST")
+        }
+        return endpoint
+    }
+}

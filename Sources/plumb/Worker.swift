@@ -1,0 +1,54 @@
+import ArgumentParser
+import Cluster
+import Foundation
+import Logging
+import RunStore
+import Transport
+
+struct Worker: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Computes for a coordinator until its run ends.")
+
+    @Option(help: "The coordinator's HOST:PORT.")
+    var connect: String
+
+    @Option(help: "A name for logs and records; the coordinator gives one otherwise.")
+    var name: String = ""
+
+    @Option(help: "Seconds to wait for the coordinator at first.")
+    var patience: Int = 30
+
+    @Flag(help: "Exit as soon as standard input ends: for workers that must not outlive the process that started them.")
+    var endWithStdin = false
+
+    @Flag(help: "Say nothing unless something is wrong.")
+    var quiet = false
+
+    func run() throws {
+        if endWithStdin { Self.exitWithStandardInput() }
+        let endpoint = try Endpoint(parsing: connect)
+        let log = Logger(label: name.isEmpty ? "worker" : name) {
+            RunLogHandler(label: $0, file: nil, echo: quiet ? .warning : .info)
+        }
+        let service = WorkerService(
+            coordinator: endpoint, name: name, build: Plumb.build, connectDeadline: .seconds(max(1, patience)))
+        do { try service.run(log: log) } catch let error as ClusterError {
+            switch error {
+            // The coordinator says the same, once, where a person looks.
+            case .aborted where quiet, .interrupted where quiet: throw ExitCode(1)
+            default: throw error
+            }
+        }
+    }
+
+    /// The parent holds the other end of this pipe; whatever ends the parent closes it.
+    private static func exitWithStandardInput() {
+        let thread = Thread {
+            while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
+            Foundation.exit(0)
+        }
+        thread.name = "plumb-parent"
+        thread.start()
+        // Ctrl-C reaches the whole group of a terminal; the parent decides what it means.
+        signal(SIGINT, SIG_IGN)
+    }
+}
