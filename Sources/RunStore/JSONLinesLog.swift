@@ -50,7 +50,7 @@ public struct RunLogHandler: LogHandler {
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
         if let file {
             var members = fields
-            members["ts"] = "\(UTCTime.now)"
+            members["ts"] = UTCTime.now.rfc3339
             members["level"] = event.level.rawValue
             members["label"] = label
             members["message"] = "\(event.message)"
