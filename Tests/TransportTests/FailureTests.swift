@@ -182,12 +182,14 @@ struct FailureTests {
         #expect(buffer.isInFlight)
         deaf = nil
         try eventually(record, "the report of what was lost") { !$0.undelivered.isEmpty }
-        #expect(record.update { $0.undelivered } == [7])
+        // Seven fitted; the system's own buffers may have grown and taken some of them.
+        let undelivered = try #require(record.update { $0.undelivered.first })
+        #expect((1...7).contains(undelivered) && record.update { $0.undelivered.count } == 1)
         try eventually("the release of every frame") { !buffer.isInFlight }
         try router.post(.send(to: worker(5), header: [1]))
         try eventually(record, "a refusal") { $0.sendErrors.last == .unreachable(worker(5)) }
         try end([router, dealer], context)
-        #expect(router.statistics.messagesUndelivered == 7 && router.statistics.pendingBytes == 0)
+        #expect(router.statistics.messagesUndelivered == UInt64(undelivered) && router.statistics.pendingBytes == 0)
         #expect(
             SendError.overflow(nil, pendingBytes: 5, pendingBytesMax: 8).description
                 == "the other side does not read: 5 bytes wait for it and 8 may; send less at a time or wait for it")

@@ -32,16 +32,47 @@ func threadNames() -> [String] {
     }
 }
 
+/// A TCP port of the loopback address at which nobody listens, and which the system gives to nobody who asks for any port.
+///
+/// A router of libzmq may still bind to it by its number, since both allow the address to be used again.
+final class ReservedPort {
+    private let descriptor: Int32
+    let number: UInt16
+
+    init?() {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var yes: Int32 = 1
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
+        var address = loopbackAddress(port: 0)
+        var size = socklen_t(16)
+        let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(descriptor, $0, 16) | getsockname(descriptor, $0, &size)
+            }
+        }
+        self.descriptor = descriptor
+        number = UInt16(bigEndian: address.sin_port)
+        if result != 0 { return nil }
+    }
+
+    deinit { close(descriptor) }
+}
+
+private func loopbackAddress(port: UInt16) -> sockaddr_in {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    return address
+}
+
 /// A TCP connection that speaks byte by byte, to play a peer that no library would.
 final class RawConnection {
     private let descriptor: Int32
 
     init?(port: UInt16) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var address = loopbackAddress(port: port)
         let result = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe connect(descriptor, $0, 16) }
         }
