@@ -20,8 +20,8 @@ demo: build ## train the built-in digits with two worker processes, and show wha
 	$(PLUMB) train examples/digits.yaml
 
 .PHONY: test
-test: build ## every test, optimised; what continuous integration runs
-	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing
+test: dependencies ## every test, optimised; what continuous integration runs
+	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
 
 .PHONY: check
 check: ## formatting, and what a machine can see without building
@@ -37,4 +37,4 @@ oracles: ## make the golden files again (needs Python with NumPy and SciPy)
 
 .PHONY: clean
 clean: ## remove what a build leaves
-	rm -rf .build
+	rm -rf .build .build-test

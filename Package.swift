@@ -13,8 +13,8 @@ func room(_ name: String, uses: [Target.Dependency] = [], settings: [SwiftSettin
     .target(name: name, dependencies: uses, swiftSettings: strict + settings)
 }
 
-func tests(_ name: String, uses: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .testTarget(name: name, dependencies: uses, resources: resources, swiftSettings: strict)
+func tests(_ name: String, uses: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: uses, swiftSettings: strict)
 }
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -64,6 +64,20 @@ let package = Package(
             name: "plumb",
             dependencies: ["Cluster", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+
+        tests("LinearAlgebraTests", uses: ["LinearAlgebra", "CVectorKernels"]),
+        tests("StructuredLayersTests", uses: ["StructuredLayers"]),
+        tests("DatasetsTests", uses: ["Datasets"]),
+        tests("SpectralDiagnosticsTests", uses: ["SpectralDiagnostics"]),
+        tests("ParameterServerTests", uses: ["ParameterServer"]),
+        tests("ExperimentFileTests", uses: ["ExperimentFile"]),
+        tests("ShardKernelsTests", uses: ["ShardKernels"]),
+        tests("TrainingTests", uses: ["Training"]),
+        tests("WireProtocolTests", uses: ["WireProtocol"]),
+        tests("TransportTests", uses: ["Transport"]),
+        tests("RunStoreTests", uses: ["RunStore"]),
+        tests("ClusterTests", uses: ["Cluster", "plumb"]),
+        tests("RoomsTests", uses: []),
     ],
     swiftLanguageModes: [.v6]
 )

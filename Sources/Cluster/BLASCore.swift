@@ -14,7 +14,8 @@ public enum BLASCore {
         guard let core, core.lowercased() != NumericFingerprint.currentCore.lowercased() else { return }
         if ProcessInfo.processInfo.environment[variable] == core {
             throw .unusable(
-                "cluster.blasCore is \(core), but OpenBLAS uses its \(NumericFingerprint.currentCore) kernels here; choose kernels that it has")
+                "cluster.blasCore is \(core), but OpenBLAS uses its \(NumericFingerprint.currentCore) kernels here; choose kernels that it has"
+            )
         }
         unsafe setenv(variable, core, 1)
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe CommandLine.arguments.map { unsafe strdup($0) }

@@ -58,11 +58,13 @@ public enum Checkpoints {
         for block in layout.blocks {
             guard let tensor = file.tensor(named: block.name), tensor.shape == block.shape else {
                 let seen = file.tensor(named: block.name).map { "has the shape \($0.shape)" } ?? "is missing"
-                throw ClusterError.unusable("\(file.path): \(block.name) \(seen), but the network needs \(block.shape); is it another model's?")
+                throw ClusterError.unusable(
+                    "\(file.path): \(block.name) \(seen), but the network needs \(block.shape); is it another model's?")
             }
             let floats = try file.floats(of: tensor)
             if let digest = file.metadata["sha256.\(block.name)"], digest != SafetensorsWriter.digest(floats) {
-                throw ClusterError.unusable("\(file.path): \(block.name) does not have the checksum that the file states; the file is damaged")
+                throw ClusterError.unusable(
+                    "\(file.path): \(block.name) does not have the checksum that the file states; the file is damaged")
             }
             for (offset, index) in block.range.enumerated() { all[index] = floats[offset] }
         }

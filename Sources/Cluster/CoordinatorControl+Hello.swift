@@ -16,7 +16,8 @@ extension CoordinatorControl {
             send(.coordinatorHeartbeat(.init(step: machine.version, sequence: beat.sequence)), to: worker, port: &port)
         case .leaving(let leaving): handle(.left(worker, reason: leaving.reason), port: &port)
         case .failed(let failed): handle(.left(worker, reason: failed.sentence), port: &port)
-        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop: throw RejectedFrame.unexpected("a worker does not send this message")
+        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop:
+            throw RejectedFrame.unexpected("a worker does not send this message")
         }
     }
 
@@ -35,7 +36,8 @@ extension CoordinatorControl {
         let core = announcement.fingerprint.blasCore
         if wanted == nil, hello.blasCore != core {
             return refuse(
-                worker, name, "OpenBLAS uses its \(hello.blasCore) kernels on the worker and its \(core) kernels on the coordinator",
+                worker, name,
+                "OpenBLAS uses its \(hello.blasCore) kernels on the worker and its \(core) kernels on the coordinator",
                 "set cluster.blasCore in the experiment to kernels that every machine can run, such as Haswell", port: &port)
         }
         names[worker] = name

@@ -53,7 +53,8 @@ public final class CoordinatorService: Sendable {
         context = try TransportContext()
         let fingerprint = try plan.fingerprint()
         shard = try SocketLoop(
-            name: "plumb-shard", context: context, role: .router(bind: try Endpoint(host: options.bind.host, port: options.dataPort)),
+            name: "plumb-shard", context: context,
+            role: .router(bind: try Endpoint(host: options.bind.host, port: options.dataPort)),
             limits: plan.dataLimits
         ) { ShardHost(plan: plan) { post.send(.shard($0)) } }
         let host = options.advertisedHost.isEmpty ? shard.boundEndpoint.host : options.advertisedHost
@@ -67,7 +68,8 @@ public final class CoordinatorService: Sendable {
         var limits = SocketLimits.control
         limits.inboxCapacity = 1 << 16
         do {
-            control = try SocketLoop(name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: limits) {
+            control = try SocketLoop(name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: limits)
+            {
                 CoordinatorControl(plan: plan, announcement: announcement, outlets: outlets, log: log)
             }
         } catch {

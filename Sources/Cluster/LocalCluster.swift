@@ -32,7 +32,8 @@ public struct LocalCluster: Sendable {
         defer { workers.reap(patience: .seconds(5)) }
         for index in 1...plan.experiment.cluster.workers {
             try workers.start(
-                executable, ["worker", "--connect", "\(coordinator.endpoint)", "--name", "worker-\(index)", "--end-with-stdin", "--quiet"]
+                executable,
+                ["worker", "--connect", "\(coordinator.endpoint)", "--name", "worker-\(index)", "--end-with-stdin", "--quiet"]
             ) { coordinator.processEnded($0) }
         }
         return try coordinator.run(display: display)

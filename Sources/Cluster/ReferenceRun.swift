@@ -32,7 +32,8 @@ public struct ReferenceRun: Sendable {
                 let report = try trainer.takeStep()
                 let took = ContinuousClock.now - begin
                 try recorder.take(
-                    .step(report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1))
+                    .step(
+                        report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1))
                 try capture(&trainer, recorder)
             }
         } catch {

@@ -74,7 +74,8 @@ struct ShardHost: SocketHandler {
         } catch { tell(.frameRejected(peer, reason: "\(error)")) }
     }
 
-    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws {
+    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
+    {
         switch header.kind {
         case .attach:
             if header.timeline == machine.timeline { handle(.subscribed(peer, fromVersion: header.step), port: &port) }
@@ -99,7 +100,9 @@ struct ShardHost: SocketHandler {
         if isStatistics {
             (encoding, count) = (.f64, plan.statistics.count(gathered: plan.gathers(at: header.step)))
         } else {
-            guard Int(header.chunk.rawValue) < plan.chunks.chunks.count else { throw RejectedFrame.unknownChunk(header.chunk.rawValue) }
+            guard Int(header.chunk.rawValue) < plan.chunks.chunks.count else {
+                throw RejectedFrame.unknownChunk(header.chunk.rawValue)
+            }
             (encoding, count) = (.f32, plan.chunks.chunks[Int(header.chunk.rawValue)].range.count)
         }
         guard header.encoding == encoding, header.count == count, (header.kind == .statistics) == isStatistics else {
@@ -151,7 +154,9 @@ extension ShardHost {
         case .deliverStatistics(let step):
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
         case .capture(let chunk, let version, let complete):
-            if let capture = captures.add(chunk, version: version, complete: complete, from: store.state) { tell(.captured(capture)) }
+            if let capture = captures.add(chunk, version: version, complete: complete, from: store.state) {
+                tell(.captured(capture))
+            }
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
         case .reportApplied(let version): tell(.applied(version: version))
         }

@@ -39,7 +39,8 @@ struct StepAssembler {
     mutating func applied(_ step: Step, at now: Instant) {
         let duration = lastApplied.map { now - $0 } ?? .zero
         lastApplied = now
-        entries[step, default: Entry()].seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+        entries[step, default: Entry()].seconds =
+            Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
     /// The report of `step` once everything is there; only once.

@@ -54,7 +54,8 @@ struct WorkerControl: SocketHandler {
 
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         lastHeard = MonotonicClock.now()
-        guard let control = try? message.withPart(0, { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) }) else {
+        guard let control = try? message.withPart(0, { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) })
+        else {
             return
         }
         switch control {

@@ -104,7 +104,9 @@ struct WorkerData: SocketHandler {
         let index = Int(header.chunk.rawValue)
         guard index < plan.chunks.frameCount else { throw RejectedFrame.unknownChunk(header.chunk.rawValue) }
         let count = header.chunk == plan.chunks.statistics ? 0 : plan.chunks.chunks[index].range.count
-        guard header.encoding == .f32, header.count == count else { throw RejectedFrame.shape(count: header.count, expected: count) }
+        guard header.encoding == .f32, header.count == count else {
+            throw RejectedFrame.shape(count: header.count, expected: count)
+        }
     }
 
     private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) {
@@ -145,8 +147,9 @@ struct WorkerData: SocketHandler {
         case .store: preconditionFailure("only a frame is stored")
         case .drop: break
         case .subscribe(let version, let timeline):
-            send(FrameHeader(
-                kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
+            send(
+                FrameHeader(
+                    kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
                 port: &port)
         case .reportSynchronized(let version): synchronized(version)
         case .advance(let version):
@@ -162,7 +165,8 @@ struct WorkerData: SocketHandler {
             for chunk in chunks {
                 send(
                     FrameHeader(
-                        kind: .parameterRequest, timeline: timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
+                        kind: .parameterRequest, timeline: timeline, generation: Generation(rawValue: 0), step: version,
+                        chunk: chunk,
                         sender: identity), port: &port)
             }
         }

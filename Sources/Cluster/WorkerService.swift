@@ -50,7 +50,8 @@ public struct WorkerService: Sendable {
     }
 
     private func work(
-        _ identity: WorkerID, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>, _ context: TransportContext, _ log: Logger
+        _ identity: WorkerID, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>, _ context: TransportContext,
+        _ log: Logger
     ) throws {
         let welcome = try awaitWelcome(news)
         let experiment = try Experiment(yaml: welcome.experimentYAML, source: "the coordinator's experiment")
@@ -116,7 +117,8 @@ public struct WorkerService: Sendable {
 
     private func hello(_ identity: WorkerID) -> ControlMessage.Hello {
         ControlMessage.Hello(
-            build: build, name: name, host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
+            build: build, name: name, host: ProcessInfo.processInfo.hostName,
+            processID: Int(ProcessInfo.processInfo.processIdentifier),
             incarnation: identity, threads: 1, blasConfiguration: NumericFingerprint.currentConfiguration,
             blasCore: NumericFingerprint.currentCore)
     }

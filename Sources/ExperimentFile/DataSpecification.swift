@@ -39,7 +39,8 @@ public struct DataSpecification: Hashable, Sendable {
     public var validation: Share
     public var standardise: Standardise
 
-    public init(source: Source, test: Share = .fraction(0.2), validation: Share = .fraction(0.1), standardise: Standardise = .none) {
+    public init(source: Source, test: Share = .fraction(0.2), validation: Share = .fraction(0.1), standardise: Standardise = .none)
+    {
         self.source = source
         self.test = test
         self.validation = validation
@@ -110,7 +111,9 @@ extension DataSpecification {
         switch source {
         case .digits: return [("source", .plain("digits"))] + rest
         case .idx(let images, let labels, let testImages, let testLabels):
-            var entries: [(String, SettingsValue)] = [("source", .plain("idx")), ("images", .text(images)), ("labels", .text(labels))]
+            var entries: [(String, SettingsValue)] = [
+                ("source", .plain("idx")), ("images", .text(images)), ("labels", .text(labels)),
+            ]
             if let testImages, let testLabels { entries += [("testImages", .text(testImages)), ("testLabels", .text(testLabels))] }
             return entries + rest
         case .csv(let file, let label, let header):

@@ -31,7 +31,8 @@ extension DiagnosticsSpecification {
             for word in words where Name(rawValue: word) == nil && word != "all" {
                 throw section.refusal(
                     "select", word,
-                    "it must be a list of: \(allowed.joined(separator: ", "))\(SettingsSection.suggestion(for: word, among: allowed))")
+                    "it must be a list of: \(allowed.joined(separator: ", "))\(SettingsSection.suggestion(for: word, among: allowed))"
+                )
             }
             select = words.contains("all") ? Name.allCases : Name.allCases.filter { words.contains($0.rawValue) }
         } else {

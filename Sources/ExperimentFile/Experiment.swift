@@ -53,7 +53,8 @@ extension Experiment {
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || [45, 46, 95].contains(byte)
         }
         guard accepted, !name.isEmpty, name.utf8.count <= 100, !name.hasPrefix(".") else {
-            throw top.refusal("name", name, "it must be 1 to 100 letters, digits, dots, dashes or underscores, as it names a folder")
+            throw top.refusal(
+                "name", name, "it must be 1 to 100 letters, digits, dots, dashes or underscores, as it names a folder")
         }
         return name
     }

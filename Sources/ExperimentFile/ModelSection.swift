@@ -5,7 +5,8 @@ import Yams
 extension NetworkSpecification {
     /// Reads the section `model`. Inputs and outputs come with the data, and are 1 and 2 until then.
     init(_ section: SettingsSection) throws(ExperimentError) {
-        let path = try Self.named(try section.section("path"), nameKey: "family", default: "householder", defaults: ["reflectors": 16])
+        let path = try Self.named(
+            try section.section("path"), nameKey: "family", default: "householder", defaults: ["reflectors": 16])
         let correction = try Self.named(
             try section.section("correction"), nameKey: "kind", default: "bottleneck",
             defaults: ["rank": 16, "activation": "tanh", "scale": "none", "cap": "2/sqrt(L)"])
@@ -31,7 +32,8 @@ extension NetworkSpecification {
         guard let given = try section.text(nameKey) else {
             let rest = try section.remainingScalars()
             if let first = rest.first {
-                throw section.error("\(section.path).\(first.key) is given, but \(section.path).\(nameKey) is missing; name it first")
+                throw section.error(
+                    "\(section.path).\(first.key) is given, but \(section.path).\(nameKey) is missing; name it first")
             }
             return (name, defaults)
         }

@@ -13,7 +13,9 @@ extension OptimizerSpecification {
             let beta1 = Float(try section.number("beta1", default: 0.9, in: 0...0.999_999))
             let beta2 = Float(try section.number("beta2", default: 0.999, in: 0...0.999_999_9))
             let epsilon = Float(try section.number("epsilon", default: 1e-8, in: 1e-30...1))
-            kind = rule == .adam ? .adam(beta1: beta1, beta2: beta2, epsilon: epsilon) : .adamW(beta1: beta1, beta2: beta2, epsilon: epsilon)
+            kind =
+                rule == .adam
+                ? .adam(beta1: beta1, beta2: beta2, epsilon: epsilon) : .adamW(beta1: beta1, beta2: beta2, epsilon: epsilon)
         }
         let learningRate = try section.number("learningRate", default: rule == .sgd ? 0.01 : 0.003, in: 0...1e6)
         let weightDecay = Float(try section.number("weightDecay", default: rule == .adamw ? 0.01 : 0, in: 0...1e3))

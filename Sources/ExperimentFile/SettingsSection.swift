@@ -58,7 +58,8 @@ final class SettingsSection {
 
     func text(_ key: String, default value: String) throws(ExperimentError) -> String { try text(key) ?? value }
 
-    func integer(_ key: String, default value: Int, in range: ClosedRange<Int>, _ what: String = "") throws(ExperimentError) -> Int {
+    func integer(_ key: String, default value: Int, in range: ClosedRange<Int>, _ what: String = "") throws(ExperimentError) -> Int
+    {
         guard let text = try text(key) else { return value }
         guard let number = Int(text), range.contains(number) else {
             throw refusal(key, text, "it must be a whole number from \(range.lowerBound) to \(range.upperBound)\(what)")
@@ -89,7 +90,8 @@ final class SettingsSection {
         guard let text = try text(key) else { return value }
         if let word = Word(rawValue: text) { return word }
         let allowed = Word.allCases.map(\.rawValue)
-        throw refusal(key, text, "it must be one of: \(allowed.joined(separator: ", "))\(Self.suggestion(for: text, among: allowed))")
+        throw refusal(
+            key, text, "it must be one of: \(allowed.joined(separator: ", "))\(Self.suggestion(for: text, among: allowed))")
     }
 
     /// A list of words.
@@ -110,7 +112,9 @@ final class SettingsSection {
         var pairs: [(String, String)] = []
         for (node, value) in mapping {
             guard case .scalar(let key) = node, !known.contains(key.string) else { continue }
-            guard case .scalar(let scalar) = value else { throw refusal(key.string, Self.print(value), "it must be a single value") }
+            guard case .scalar(let scalar) = value else {
+                throw refusal(key.string, Self.print(value), "it must be a single value")
+            }
             known.append(key.string)
             pairs.append((key.string, scalar.string))
         }
@@ -140,7 +144,7 @@ final class SettingsSection {
 
     static func suggestion(for word: String, among allowed: [String]) -> String {
         let near = allowed.map { ($0, editDistance($0, word)) }.min { $0.1 < $1.1 }
-        guard let near, near.1 <= max(1, word.count / 3) else { return "" }
+        guard let near, near.1 <= (word.count <= 3 ? 1 : max(2, word.count / 3)) else { return "" }
         return " (did you mean \(near.0)?)"
     }
 

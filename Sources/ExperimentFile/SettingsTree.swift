@@ -14,7 +14,8 @@ struct SettingsTree {
     init(text: String, source: String) throws(ExperimentError) {
         self.source = source
         guard text.utf8.count <= Self.bytesMax else {
-            throw ExperimentError(source: source, "the file has \(text.utf8.count) bytes, but an experiment has at most \(Self.bytesMax)")
+            throw ExperimentError(
+                source: source, "the file has \(text.utf8.count) bytes, but an experiment has at most \(Self.bytesMax)")
         }
         // An alias may stand for an alias, so a short text can unfold into a huge tree: experiments have no use for them.
         if Self.holdsAlias(text) {
@@ -48,7 +49,8 @@ struct SettingsTree {
         root = try Self.replacing(path[...], in: root, with: value, option: option)
     }
 
-    private static func replacing(_ path: ArraySlice<String>, in node: Node, with value: Node, option: String) throws(ExperimentError)
+    private static func replacing(_ path: ArraySlice<String>, in node: Node, with value: Node, option: String)
+        throws(ExperimentError)
         -> Node
     {
         guard let key = path.first else { return value }
@@ -66,7 +68,9 @@ struct SettingsTree {
         var comment = false
         for character in text {
             if character == "\n" { comment = false }
-            if let open = quote { if character == open { quote = nil } } else if !comment {
+            if let open = quote {
+                if character == open { quote = nil }
+            } else if !comment {
                 let starts = previous.isWhitespace || "[{,:-".contains(previous)
                 if (character == "\"" || character == "'") && starts { quote = character }
                 if character == "#" && previous.isWhitespace { comment = true }

@@ -40,12 +40,15 @@ extension TrainingSpecification {
     init(_ section: SettingsSection, defaultPartitions: (_ batch: Int) -> Int) throws(ExperimentError) {
         batch = try section.integer("batch", default: 256, in: 1...16_777_216)
         let chosen = defaultPartitions(batch)
-        partitions = try section.text("partitions") == "auto" ? chosen
+        partitions =
+            try section.text("partitions") == "auto"
+            ? chosen
             : try section.integer("partitions", default: chosen, in: 1...ReductionTree.partitionsMax)
         guard batch.isMultiple(of: partitions) else {
             let lower = batch / partitions * partitions
             let near = lower == 0 ? "\(partitions)" : "\(lower) or \(lower + partitions)"
-            throw section.refusal("batch", "\(batch)", "it must be divisible by training.partitions (\(partitions)); \(near) would do")
+            throw section.refusal(
+                "batch", "\(batch)", "it must be divisible by training.partitions (\(partitions)); \(near) would do")
         }
         steps = Step(try section.integer("steps", default: 600, in: 1...1_000_000_000))
         clip = try Self.clip(section)

@@ -16,7 +16,7 @@ public enum ScalarMath {
         var sum = 0.0
         for order in stride(from: 23, through: 3, by: -2) { sum = (sum + 1 / Double(order)) * square }
         let small = 2 * s + 2 * s * sum
-        return exponent * 0x1.62e42fefa3p-1 + (small + exponent * 0x1.9ef35793c7673p-42)
+        return exponent * 0x1.62e42fefa3p-1 + (small + exponent * 0x1.3de6af278ece6p-42)
     }
 
     /// Decimal logarithm.
@@ -28,7 +28,7 @@ public enum ScalarMath {
         if x > 709.79 { return .infinity }
         if x < -745.2 { return 0 }
         let n = (x * 1.442_695_040_888_963_4).rounded()
-        let r = (x - n * 0x1.62e42fefa3p-1) - n * 0x1.9ef35793c7673p-42
+        let r = (x - n * 0x1.62e42fefa3p-1) - n * 0x1.3de6af278ece6p-42
         var (sum, order) = (1.0, 14.0)
         while order >= 1 {
             sum = 1 + r / order * sum

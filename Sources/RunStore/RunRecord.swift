@@ -48,7 +48,9 @@ public final class RunRecord {
     public func step(
         _ step: UInt64, trainLoss: Double, trainAccuracy: Double, gradientNorm: Double?, clipScale: Double, learningRate: Double
     ) {
-        add("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?)", [Int64(step), trainLoss, trainAccuracy, gradientNorm, clipScale, learningRate])
+        add(
+            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?)",
+            [Int64(step), trainLoss, trainAccuracy, gradientNorm, clipScale, learningRate])
     }
 
     public func stepTiming(_ step: UInt64, wallSeconds: Double, samplesPerSecond: Double, workers: Int) {

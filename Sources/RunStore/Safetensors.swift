@@ -68,7 +68,9 @@ public struct SafetensorsFile: Sendable {
         let prefix = try Self.read(file, path, at: 0, count: 8)
         let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard size >= 8, length <= UInt64(Self.headerBytesMax), length <= UInt64(size - 8) else {
-            throw SafetensorsError(path, "the header would be \(length) bytes long in a file of \(size); this is no safetensors file, or a truncated one")
+            throw SafetensorsError(
+                path,
+                "the header would be \(length) bytes long in a file of \(size); this is no safetensors file, or a truncated one")
         }
         dataStart = 8 + Int(length)
         let header = try Self.read(file, path, at: 8, count: Int(length))
@@ -101,9 +103,13 @@ public struct SafetensorsFile: Sendable {
         var span = bytes.mutableSpan
         var target = unsafe span.mutableBytes
         let got: Int
-        do { got = try file.file.read(into: &target, at: offset) } catch { throw SafetensorsError(path, "the file cannot be read: \(error)") }
+        do { got = try file.file.read(into: &target, at: offset) } catch {
+            throw SafetensorsError(path, "the file cannot be read: \(error)")
+        }
         guard got == count else {
-            throw SafetensorsError(path, "the file ends after \(offset + got) bytes where \(offset + count) were expected; it is truncated, get it again")
+            throw SafetensorsError(
+                path,
+                "the file ends after \(offset + got) bytes where \(offset + count) were expected; it is truncated, get it again")
         }
         return bytes
     }
@@ -128,7 +134,9 @@ public struct SafetensorsFile: Sendable {
 
 /// The JSON header of a safetensors file, from bytes that nobody vouches for.
 enum SafetensorsHeader {
-    static func parse(_ bytes: [UInt8], path: String, dataBytes: Int) throws(SafetensorsError) -> ([TensorDescription], [String: String]) {
+    static func parse(_ bytes: [UInt8], path: String, dataBytes: Int) throws(SafetensorsError) -> (
+        [TensorDescription], [String: String]
+    ) {
         let parsed = try? JSONSerialization.jsonObject(with: Data(bytes))
         guard let object = parsed as? [String: Any] else {
             throw SafetensorsError(path, "the header is not a JSON object; this is no safetensors file, or a damaged one")
@@ -149,12 +157,15 @@ enum SafetensorsHeader {
         for tensor in tensors {
             guard tensor.range.lowerBound == end else {
                 throw SafetensorsError(
-                    path, "the data of \(tensor.name) begins at \(tensor.range.lowerBound), but what is before it ends at \(end); the file is damaged")
+                    path,
+                    "the data of \(tensor.name) begins at \(tensor.range.lowerBound), but what is before it ends at \(end); the file is damaged"
+                )
             }
             end = tensor.range.upperBound
         }
         guard end == dataBytes else {
-            throw SafetensorsError(path, "the header describes \(end) bytes of data, but the file has \(dataBytes); it is truncated or damaged")
+            throw SafetensorsError(
+                path, "the header describes \(end) bytes of data, but the file has \(dataBytes); it is truncated or damaged")
         }
         return (tensors, metadata)
     }
@@ -163,19 +174,26 @@ enum SafetensorsHeader {
         guard let fields = value as? [String: Any], let type = fields["dtype"] as? String, let shape = fields["shape"] as? [Int],
             let offsets = fields["data_offsets"] as? [Int], offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
             shape.allSatisfy({ $0 >= 0 })
-        else { throw SafetensorsError(path, "the header does not say dtype, shape and data_offsets of \(name); the file is damaged") }
+        else {
+            throw SafetensorsError(path, "the header does not say dtype, shape and data_offsets of \(name); the file is damaged")
+        }
         guard let element = TensorDescription.Element(rawValue: type) else {
             let known = TensorDescription.Element.allCases.map(\.rawValue).joined(separator: ", ")
-            throw SafetensorsError(path, "\(name) has the element type \(type), which is not read here; convert it to one of \(known)")
+            throw SafetensorsError(
+                path, "\(name) has the element type \(type), which is not read here; convert it to one of \(known)")
         }
         var bytes = element.bytes
         for size in shape {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-            guard !overflow else { throw SafetensorsError(path, "the shape of \(name) is larger than any file; the file is damaged") }
+            guard !overflow else {
+                throw SafetensorsError(path, "the shape of \(name) is larger than any file; the file is damaged")
+            }
             bytes = product
         }
         guard bytes == offsets[1] - offsets[0] else {
-            throw SafetensorsError(path, "\(name) has the shape \(shape) and \(offsets[1] - offsets[0]) bytes, which do not agree; the file is damaged")
+            throw SafetensorsError(
+                path, "\(name) has the shape \(shape) and \(offsets[1] - offsets[0]) bytes, which do not agree; the file is damaged"
+            )
         }
         return TensorDescription(name: name, element: element, shape: shape, range: offsets[0]..<offsets[1])
     }

@@ -22,7 +22,8 @@ public struct UTCTime: Hashable, Comparable, Sendable {
     public var rfc3339: String {
         let (date, clock) = fields
         let milliseconds = Int(unixMilliseconds - floorDivide(unixMilliseconds, 1000) * 1000)
-        return "\(pad(date.0, 4))-\(pad(date.1))-\(pad(date.2))T\(pad(clock.0)):\(pad(clock.1)):\(pad(clock.2)).\(pad(milliseconds, 3))Z"
+        return
+            "\(pad(date.0, 4))-\(pad(date.1))-\(pad(date.2))T\(pad(clock.0)):\(pad(clock.1)):\(pad(clock.2)).\(pad(milliseconds, 3))Z"
     }
 
     /// For file names, sorting as time does: `20260301-120000`.

@@ -22,12 +22,16 @@ public struct GradientNoise: Hashable, Sendable {
     public init(microbatches: Int, examples: Int, summedSquares: Double, squareOfSum: Double) {
         if microbatches < 2 {
             let reason = "one microbatch has nothing to be compared with; set training.partitions to 2 or more"
-            (noise, signal, scale, agreement) = (.unavailable(reason), .unavailable(reason), .unavailable(reason), .unavailable(reason))
+            (noise, signal, scale, agreement) = (
+                .unavailable(reason), .unavailable(reason), .unavailable(reason), .unavailable(reason)
+            )
             return
         }
         guard summedSquares.isFinite, squareOfSum.isFinite else {
             let reason = "a gradient is not finite"
-            (noise, signal, scale, agreement) = (.unavailable(reason), .unavailable(reason), .unavailable(reason), .unavailable(reason))
+            (noise, signal, scale, agreement) = (
+                .unavailable(reason), .unavailable(reason), .unavailable(reason), .unavailable(reason)
+            )
             return
         }
         let (k, b) = (Double(microbatches), Double(examples))

@@ -26,7 +26,8 @@ public protocol CorrectionKind: Sendable {
     /// From g = ∂L/∂y: writes the gradients of the blocks, dx ← dx + ∂L/∂x, and returns ⟨g, R(x)⟩, the gradient of the factor.
     func addBackward(
         _ x: MatrixView, factor: Float, gradient g: MatrixView, parameters: Span<Float>, at: [Range<Int>], scratch: inout [Matrix],
-        blockGradients: inout MutableSpan<Float>, to dx: inout MutableMatrixView) -> Double
+        blockGradients: inout MutableSpan<Float>, to dx: inout MutableMatrixView
+    ) -> Double
     /// Adds weight·∂bound/∂θ to the gradients of the blocks.
     func addBoundGradient(
         weight: Double, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues, blockGradients: inout MutableSpan<Float>)

@@ -66,7 +66,8 @@ struct LayerCorrection: Sendable {
     }
 
     func addJVP(
-        _ x: MatrixView, _ v: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues, scratch: inout [Matrix],
+        _ x: MatrixView, _ v: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues,
+        scratch: inout [Matrix],
         to y: inout MutableMatrixView
     ) {
         kind.addJVP(

@@ -24,10 +24,13 @@ public struct LayerFamilies: Sendable {
     /// The names of the paths, in alphabetical order.
     public var pathNames: [String] { paths.keys.sorted() }
 
-    func path(_ specification: PathSpecification, width: Int, place: Int) throws(SpecificationError) -> (any PathFamily, OptionReader) {
+    func path(_ specification: PathSpecification, width: Int, place: Int) throws(SpecificationError) -> (
+        any PathFamily, OptionReader
+    ) {
         guard let family = paths[specification.family] else {
             throw SpecificationError(
-                keyPath: "model.path.family", value: specification.family, expectation: "one of " + pathNames.joined(separator: ", "))
+                keyPath: "model.path.family", value: specification.family,
+                expectation: "one of " + pathNames.joined(separator: ", "))
         }
         var options = OptionReader(specification.options, keyPath: "model.path")
         let path = try family.init(options: &options, width: width, place: place)
@@ -53,7 +56,9 @@ public struct LayerFamilies: Sendable {
         try options.refuseUnknown(of: "the correction \(specification.kind)")
         var budget: Double?
         if written != "none" {
-            guard let cap = SpectralCap(written) else { throw options.refusal(of: "cap", written, expectation: SpectralCap.expectation) }
+            guard let cap = SpectralCap(written) else {
+                throw options.refusal(of: "cap", written, expectation: SpectralCap.expectation)
+            }
             budget = cap.budget(depth: depth)
         }
         return (LayerCorrection(kind: kind, scale: scale, budget: budget), options)

@@ -69,7 +69,8 @@ public struct ParameterLayout: Hashable, Sendable {
     mutating func append(_ declarations: [BlockDeclaration], prefix: String, layer: Int) -> [Range<Int>] {
         declarations.map { declaration in
             let range = count..<count + declaration.count
-            blocks.append(ParameterBlock(name: "\(prefix).\(declaration.name)", declaration: declaration, range: range, layer: layer))
+            blocks.append(
+                ParameterBlock(name: "\(prefix).\(declaration.name)", declaration: declaration, range: range, layer: layer))
             count = (range.upperBound + Self.alignment - 1) / Self.alignment * Self.alignment
             return range
         }

@@ -35,7 +35,8 @@ public struct StructuredLayer: Sendable {
         Work(
             pathDerived: path.makeDerived(), correctionDerived: correction?.kind.makeDerived() ?? DerivedValues(),
             pathScratch: path.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) },
-            correctionScratch: correction?.kind.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) } ?? [])
+            correctionScratch: correction?.kind.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) } ?? []
+        )
     }
 
     func derive(_ parameters: Span<Float>, _ places: Places, _ work: inout Work) {
@@ -49,7 +50,8 @@ public struct StructuredLayer: Sendable {
         path.forward(
             x, parameters: parameters, at: places.path, derived: work.pathDerived, scratch: &work.pathScratch, into: &y)
         correction?.addForward(
-            x, parameters: parameters, at: places.correction, derived: work.correctionDerived, scratch: &work.correctionScratch, to: &y)
+            x, parameters: parameters, at: places.correction, derived: work.correctionDerived, scratch: &work.correctionScratch,
+            to: &y)
         VectorKernels.addBias(parameters.extracting(places.bias ?? 0..<0), activation: activation, to: &y)
     }
 

@@ -31,7 +31,9 @@ public struct ExperimentData: Sendable {
             guard let testImages, let testLabels else { return (train, nil) }
             let test = try Dataset(idxImages: testImages, labels: testLabels)
             guard test.classes <= train.classes else {
-                throw DatasetError(testLabels, "the test labels have \(test.classes) classes, the training labels \(train.classes); give files of one set")
+                throw DatasetError(
+                    testLabels,
+                    "the test labels have \(test.classes) classes, the training labels \(train.classes); give files of one set")
             }
             return (train, test)
         case .csv(let file, let label, let header):

@@ -25,7 +25,9 @@ public struct MicrobatchComputer: ~Copyable {
     }
 
     /// The summed gradient of `node`'s examples and their scalars, added along the tree. Hand the vector back by `recycle`.
-    public mutating func gradient(of node: TreeNode, step: Step, parameters: AlignedVector) -> (gradient: AlignedVector, scalars: [Double]) {
+    public mutating func gradient(of node: TreeNode, step: Step, parameters: AlignedVector) -> (
+        gradient: AlignedVector, scalars: [Double]
+    ) {
         guard let (left, right) = node.children else { return leaf(node.lower, step: step, parameters: parameters) }
         var sum = gradient(of: left, step: step, parameters: parameters)
         let other = gradient(of: right, step: step, parameters: parameters)
@@ -54,7 +56,8 @@ public struct MicrobatchComputer: ~Copyable {
             let inputs = inputs
             var target = gradient.mutableSpan
             outcome = plan.network.gradient(
-                parameters: parameters.span, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers)
+                parameters: parameters.span, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace,
+                gathers: gathers)
         }
         var scalars = [outcome.lossSum, Double(outcome.correct)]
         if gathers {

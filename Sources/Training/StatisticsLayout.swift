@@ -34,7 +34,8 @@ public struct StepStatistics: Hashable, Sendable {
 
     /// Wraps a reduced vector, whose length must be one of the layout's two.
     public init(layout: StatisticsLayout, values: [Double]) {
-        precondition([layout.count(gathered: false), layout.count(gathered: true)].contains(values.count), "a vector of this layout")
+        precondition(
+            [layout.count(gathered: false), layout.count(gathered: true)].contains(values.count), "a vector of this layout")
         self.layout = layout
         self.values = values
     }

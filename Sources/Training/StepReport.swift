@@ -45,7 +45,8 @@ public struct StepReport: Hashable, Sendable {
         diagnostics = statistics.isGathered ? Self.diagnostics(plan, statistics, squaredNorms ?? []) : []
     }
 
-    private static func diagnostics(_ plan: TrainingPlan, _ statistics: StepStatistics, _ segmentNorms: [Double]) -> [DiagnosticRow] {
+    private static func diagnostics(_ plan: TrainingPlan, _ statistics: StepStatistics, _ segmentNorms: [Double]) -> [DiagnosticRow]
+    {
         let select = plan.experiment.diagnostics.select
         let norms = groupNorms(plan, segmentNorms)
         var rows: [DiagnosticRow] = []
@@ -77,7 +78,8 @@ public struct StepReport: Hashable, Sendable {
         let leaves = Array(statistics.leafSquaredNorms)
         func noise(_ summed: Double, _ square: Double) -> GradientNoise {
             GradientNoise(
-                microbatches: plan.experiment.training.partitions, examples: plan.microbatch, summedSquares: summed, squareOfSum: square)
+                microbatches: plan.experiment.training.partitions, examples: plan.microbatch, summedSquares: summed,
+                squareOfSum: square)
         }
         let layers = Set(plan.blocks.map(\.layer)).sorted()
         return layers.map { ($0, noise(leaves[$0], norms[$0])) } + [(nil, noise(leaves.reduce(0, +), norms.reduce(0, +)))]
@@ -91,11 +93,17 @@ public struct StepReport: Hashable, Sendable {
         let gradients = norms.map { $0.squareRoot() / batch }
         let cosines = statistics.cosineSums.map { $0 / Double(plan.experiment.training.partitions) }
         var rows: [DiagnosticRow] = []
-        for (layer, value) in activations.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "activation_norm", .value(value))) }
+        for (layer, value) in activations.enumerated() {
+            rows.append(DiagnosticRow("D12", layer: layer, "activation_norm", .value(value)))
+        }
         for (layer, value) in deltas.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "delta_norm", .value(value))) }
-        for (layer, value) in gradients.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "gradient_norm", .value(value))) }
+        for (layer, value) in gradients.enumerated() {
+            rows.append(DiagnosticRow("D12", layer: layer, "gradient_norm", .value(value)))
+        }
         for (layer, value) in cosines.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "mean_cosine", .value(value))) }
-        for (name, values) in [("activation", activations), ("delta", deltas), ("gradient", Array(gradients[1...plan.statistics.depth]))] {
+        for (name, values) in [
+            ("activation", activations), ("delta", deltas), ("gradient", Array(gradients[1...plan.statistics.depth])),
+        ] {
             let fit = DepthSlope(norms: values)
             rows.append(DiagnosticRow("D12", "\(name)_slope_decades_per_layer", fit.slope))
             rows.append(DiagnosticRow("D12", "\(name)_slope_r_squared", fit.rSquared))

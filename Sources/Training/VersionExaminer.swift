@@ -64,7 +64,9 @@ public struct VersionExaminer {
 
     /// D1, D3, D4 and D7 of every layer's map.
     public func spectra(_ parameters: AlignedVector) -> [LayerSpectrum] {
-        plan.network.materialised(parameters).map { LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view)) }
+        plan.network.materialised(parameters).map {
+            LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view))
+        }
     }
 
     /// What a spectrum amounts to in the run's record.

@@ -61,7 +61,8 @@ struct BenchStep: ParsableCommand {
 
     private func report(_ steps: [Double], _ gemms: [Double]) {
         let (step, gemm) = (steps[steps.count / 2], gemms[gemms.count / 2])
-        let load = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8))?.split(separator: " ").first.map(String.init) ?? "?"
+        let load =
+            (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8))?.split(separator: " ").first.map(String.init) ?? "?"
         if json {
             print(
                 "{\"stepSeconds\":\(step),\"gemmSeconds\":\(gemm),\"ratio\":\(step / gemm),\"samplesPerSecond\":\(Double(batch) / step),\"load\":\"\(load)\"}"
@@ -71,7 +72,8 @@ struct BenchStep: ParsableCommand {
         var table = TextTable("\(inputs)→[\(width)]×\(depth)→\(outputs), batch \(batch)", "median ms", "least", "most")
         for (name, times) in [("step", steps), ("its products alone", gemms)] {
             table.append(
-                name, Figures.short(times[times.count / 2] * 1000), Figures.short(times[0] * 1000), Figures.short(times[times.count - 1] * 1000))
+                name, Figures.short(times[times.count / 2] * 1000), Figures.short(times[0] * 1000),
+                Figures.short(times[times.count - 1] * 1000))
         }
         table.lines().forEach { print($0) }
         print("ratio \(Figures.short(step / gemm)), \(Figures.count(Double(batch) / step)) samples/s, load \(load)")

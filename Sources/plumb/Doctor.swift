@@ -8,7 +8,8 @@ import Training
 import Transport
 
 struct Doctor: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Checks that this machine can train: BLAS, sockets, the built-in data, disk.")
+    static let configuration = CommandConfiguration(
+        abstract: "Checks that this machine can train: BLAS, sockets, the built-in data, disk.")
 
     func run() throws {
         BLAS.useOneThread()
@@ -31,7 +32,9 @@ struct Doctor: ParsableCommand {
         check("matrix product") { "\(Figures.short(GEMMSpeed.gigaflops())) GFLOP/s on one core, float32, 1024 × 1024 · 1024 × 128" }
         check("sockets") {
             let context = try TransportContext()
-            let loop = try SocketLoop(name: "doctor", context: context, role: .router(bind: .loopback()), limits: .control) { SilentHandler() }
+            let loop = try SocketLoop(name: "doctor", context: context, role: .router(bind: .loopback()), limits: .control) {
+                SilentHandler()
+            }
             defer {
                 loop.stop()
                 try? loop.join(deadline: .seconds(5))
@@ -41,7 +44,9 @@ struct Doctor: ParsableCommand {
         }
         check("built-in digits") { "\(try Dataset.digits().count) examples" }
         check("working directory") {
-            guard FileManager.default.isWritableFile(atPath: ".") else { throw RefusedInput("runs cannot be written here; change directory or pass --run-dir") }
+            guard FileManager.default.isWritableFile(atPath: ".") else {
+                throw RefusedInput("runs cannot be written here; change directory or pass --run-dir")
+            }
             return "runs can be written here"
         }
         if !isHealthy { throw ExitCode(1) }
@@ -62,7 +67,9 @@ struct Init: ParsableCommand {
 
     func run() throws {
         if FileManager.default.fileExists(atPath: path) { throw RefusedInput("\(path) exists already; choose another name") }
-        let text = "# An experiment with every setting at its default. Train it: plumb train \(path)\n" + (try Experiment(yaml: "name: digits", source: "default")).resolvedYAML()
+        let text =
+            "# An experiment with every setting at its default. Train it: plumb train \(path)\n"
+            + (try Experiment(yaml: "name: digits", source: "default")).resolvedYAML()
         do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
             throw RefusedInput("\(path) cannot be written; choose a directory that you may write")
         }
@@ -71,7 +78,8 @@ struct Init: ParsableCommand {
 }
 
 struct DataCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "data", abstract: "Loads an experiment's data and says what it is.")
+    static let configuration = CommandConfiguration(
+        commandName: "data", abstract: "Loads an experiment's data and says what it is.")
 
     @Argument(help: "The experiment file.")
     var experiment: String

@@ -20,7 +20,8 @@ struct ExperimentOptions: ParsableArguments {
         do { text = try String(contentsOfFile: experiment, encoding: .utf8) } catch {
             let exists = FileManager.default.fileExists(atPath: experiment)
             throw ExperimentError(
-                source: experiment, exists ? "the file cannot be read as UTF-8 text" : "there is no such file; `plumb init` writes one")
+                source: experiment,
+                exists ? "the file cannot be read as UTF-8 text" : "there is no such file; `plumb init` writes one")
         }
         return try Experiment(yaml: text, source: experiment, overrides: overrides)
     }

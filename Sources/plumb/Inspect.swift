@@ -23,7 +23,9 @@ struct Inspect: ParsableCommand {
         BLAS.useOneThread()
         let file = try SafetensorsFile(try Self.checkpoint(path))
         let matrices = file.tensors.filter { $0.shape.count == 2 && !$0.name.hasPrefix("optimizer.") }
-        guard !matrices.isEmpty else { throw RefusedInput("\(file.path): the file holds no matrices; tensors with two dimensions are examined") }
+        guard !matrices.isEmpty else {
+            throw RefusedInput("\(file.path): the file holds no matrices; tensors with two dimensions are examined")
+        }
         var examined: [(TensorDescription, MatrixSpectrum)] = []
         for tensor in matrices {
             let matrix = Matrix(rows: tensor.shape[0], columns: tensor.shape[1], elements: try file.floats(of: tensor))
@@ -35,7 +37,9 @@ struct Inspect: ParsableCommand {
     /// A run's directory stands for its newest complete checkpoint.
     static func checkpoint(_ path: String) throws -> String {
         var isDirectory = false as ObjCBool
-        guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else { return path }
+        guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
+            return path
+        }
         let directory = "\(path)/checkpoints"
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter { $0.hasPrefix("step-") }
         guard let newest = names.max() else { throw RefusedInput("\(path): there are no checkpoints in this directory") }
@@ -59,7 +63,8 @@ struct Inspect: ParsableCommand {
     private static func json(_ examined: [(TensorDescription, MatrixSpectrum)]) throws -> String {
         let tensors = examined.map { tensor, spectrum in
             let named = [
-                ("spectralNorm", spectrum.spectralNorm), ("frobeniusNorm", spectrum.frobeniusNorm), ("stableRank", spectrum.stableRank),
+                ("spectralNorm", spectrum.spectralNorm), ("frobeniusNorm", spectrum.frobeniusNorm),
+                ("stableRank", spectrum.stableRank),
                 ("effectiveRank", spectrum.effectiveRank), ("conditionNumber", spectrum.conditionNumber),
                 ("orthogonalityError", spectrum.orthogonalityError),
             ]
@@ -98,7 +103,8 @@ struct Evaluate: ParsableCommand {
     @Argument(help: "A checkpoint of a run, or the run's directory for its newest one.")
     var checkpoint: String
 
-    @Option(name: .customLong("set"), parsing: .singleValue, help: "Overrides a setting, such as data.images=FILE. May be repeated.")
+    @Option(
+        name: .customLong("set"), parsing: .singleValue, help: "Overrides a setting, such as data.images=FILE. May be repeated.")
     var overrides: [String] = []
 
     @Flag(help: "Print one object of JSON.")
@@ -108,7 +114,8 @@ struct Evaluate: ParsableCommand {
         BLAS.useOneThread()
         let file = try SafetensorsFile(try Inspect.checkpoint(checkpoint))
         guard let text = file.metadata["experiment"] else {
-            throw RefusedInput("\(file.path): the file does not say which experiment it belongs to; evaluate a checkpoint of a plumb run")
+            throw RefusedInput(
+                "\(file.path): the file does not say which experiment it belongs to; evaluate a checkpoint of a plumb run")
         }
         let experiment = try Experiment(yaml: text, source: file.path, overrides: overrides)
         let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
@@ -116,7 +123,9 @@ struct Evaluate: ParsableCommand {
         var examiner = VersionExaminer(plan)
         var rows: [String: [String: Double]] = [:]
         var table = TextTable("split", "examples", "loss", "accuracy")
-        for (name, data) in [("train", plan.data.split.train), ("validation", plan.data.split.validation), ("test", plan.data.split.test)] {
+        for (name, data) in [
+            ("train", plan.data.split.train), ("validation", plan.data.split.validation), ("test", plan.data.split.test),
+        ] {
             guard let result = examiner.evaluate(parameters, on: data) else { continue }
             rows[name] = ["loss": result.loss, "accuracy": result.accuracy, "count": Double(result.count)]
             table.append(name, "\(result.count)", Figures.short(result.loss), Figures.percent(result.accuracy))

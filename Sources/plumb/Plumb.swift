@@ -15,10 +15,12 @@ struct Plumb: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "plumb",
-        abstract: "Trains deep networks of structured layers with a parameter server, and shows what happens inside while they learn.",
+        abstract:
+            "Trains deep networks of structured layers with a parameter server, and shows what happens inside while they learn.",
         version: version,
         subcommands: [
-            Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self, Init.self,
+            Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self,
+            Init.self,
         ])
 
     static func main() {

@@ -77,8 +77,10 @@ struct Coordinator: ParsableCommand {
             options: CoordinatorOptions(bind: endpoint, dataPort: dataPort, advertisedHost: advertise, build: Plumb.build),
             log: session.log)
         session.stopOnSignals(service)
-        session.show("\(experiment.name): waiting for \(experiment.cluster.workers) workers at \(service.endpoint); on each machine run")
-        session.show("  plumb worker --connect \(advertise.isEmpty ? "\(service.endpoint)" : "\(advertise):\(service.endpoint.port)")")
+        session.show(
+            "\(experiment.name): waiting for \(experiment.cluster.workers) workers at \(service.endpoint); on each machine run")
+        session.show(
+            "  plumb worker --connect \(advertise.isEmpty ? "\(service.endpoint)" : "\(advertise):\(service.endpoint.port)")")
         try session.end(with: try service.run(display: session.display))
     }
 

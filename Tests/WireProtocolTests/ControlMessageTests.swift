@@ -10,7 +10,6 @@ struct ControlMessageTests {
                 build: "1.0", name: "alice", host: "node-3", processID: 4711,
                 incarnation: WorkerID(rawValue: 0xFEDC_BA98_7654_3210),
                 threads: 2, blasConfiguration: "OpenBLAS 0.3.21 DYNAMIC_ARCH", blasCore: "SkylakeX")),
-        .synchronized(.init(step: 7)),
         .ready(
             .init(blasConfiguration: "c", blasCore: "Haswell", fingerprintDigest: "ab12", dataDigest: "cd34", layoutDigest: "ef56")),
         .workerHeartbeat(.init(step: .max, microbatchesComputed: 12, sequence: 3)),
@@ -29,6 +28,7 @@ struct ControlMessageTests {
                 members: 3)),
         .coordinatorHeartbeat(.init(step: 8, sequence: 99)),
         .stop(.init(ending: .interrupted, step: 600, reason: "Ctrl-C")),
+        .synchronized(.init(step: 7)),
     ]
 
     @Test("come back as they were sent, and every kind is among the samples")

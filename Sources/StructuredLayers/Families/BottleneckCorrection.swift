@@ -45,7 +45,8 @@ public struct BottleneckCorrection: CorrectionKind {
 
     /// The largest singular value; its vector on the smaller side goes into `vector`. NaN when the matrix is not finite.
     private static func top(_ a: MatrixView, into vector: inout Matrix) -> Double {
-        guard let (values, vectors) = try? LAPACK.symmetricEigenvectors(DoubleMatrix(a).smallerGram()), let largest = values.last else {
+        guard let (values, vectors) = try? LAPACK.symmetricEigenvectors(DoubleMatrix(a).smallerGram()), let largest = values.last
+        else {
             return .nan
         }
         let last = values.count - 1

@@ -53,7 +53,8 @@ public struct DensePath: PathFamily {
         BLAS.gemm(g, x, transposeB: true, into: &dw)
     }
 
-    public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds {
+    public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds
+    {
         let values = try LAPACK.singularValues(MatrixView(parameters.extracting(at[0]), rows: width, columns: width))
         // gesdd is backward stable: every value errs by at most about n·ε·σ₁ (Anderson et al., LAPACK Users' Guide, §4.9).
         let (largest, smallest) = (Double(values.first ?? 0), Double(values.last ?? 0))

@@ -105,11 +105,14 @@ public struct HouseholderPath: PathFamily {
         permuteBack(dp.view, into: &dx)
     }
 
-    public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds {
+    public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds
+    {
         // Orthogonal in exact arithmetic. In float32 the solve with M loses cond(M)·ε; M is k × k, so its condition number is had exactly.
         let m = derived.matrices[0]
         let values = try LAPACK.singularValues(m.view)
-        guard let largest = values.first, let smallest = values.last, smallest > 0 else { return SpectralBounds(lower: 0, upper: .infinity) }
+        guard let largest = values.first, let smallest = values.last, smallest > 0 else {
+            return SpectralBounds(lower: 0, upper: .infinity)
+        }
         let slack = Double(largest / smallest) * Double(Float.ulpOfOne) * 4 * Double(reflectors).squareRoot()
         return SpectralBounds(lower: max(0, 1 - slack), upper: 1 + slack).widened(width: width)
     }

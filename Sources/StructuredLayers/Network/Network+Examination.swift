@@ -30,7 +30,8 @@ extension Network {
             maps.append(MaterialisedMap(layer: 0, name: "embedding.weight", matrix: matrix))
         }
         for index in layers.indices {
-            maps.append(MaterialisedMap(layer: index + 1, name: "layers.\(index).path", matrix: materialisedPath(index, parameters)))
+            maps.append(
+                MaterialisedMap(layer: index + 1, name: "layers.\(index).path", matrix: materialisedPath(index, parameters)))
         }
         let matrix = Matrix(MatrixView(span.extracting(readout.weight), rows: specification.outputs, columns: width))
         maps.append(MaterialisedMap(layer: layers.count + 1, name: "readout.weight", matrix: matrix))
@@ -47,7 +48,8 @@ extension Network {
         do {
             var view = result.mutableView
             layer.path.forward(
-                identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived, scratch: &work.pathScratch,
+                identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived,
+                scratch: &work.pathScratch,
                 into: &view)
         }
         return result

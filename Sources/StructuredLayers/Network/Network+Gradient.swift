@@ -29,7 +29,9 @@ extension Network {
         return MicrobatchOutcome(lossSum: lossSum, correct: correct, sums: gathers ? workspace.gathered : LayerSums())
     }
 
-    private func backwardReadout(_ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace) {
+    private func backwardReadout(
+        _ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace
+    ) {
         let (logits, last) = (workspace.logits, workspace.outputs[layers.count])
         let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: specification.width)
         var g = workspace.gradients[0].mutableView
@@ -67,7 +69,8 @@ extension Network {
         gradients.append(outgoing)
     }
 
-    private func backwardEmbedding(_ inputs: MatrixView, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace) {
+    private func backwardEmbedding(_ inputs: MatrixView, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace)
+    {
         guard let embedding else { return }
         let x = workspace.outputs[0]
         var g = workspace.gradients[0].mutableView

@@ -43,7 +43,9 @@ public struct Network: Sendable {
         (self.specification, self.layout, self.layers, self.places, self.readout) = (resolved, layout, layers, places, readout)
     }
 
-    private static func appendDense(_ wanted: Bool, rows: Int, columns: Int, _ name: String, layer: Int, to layout: inout ParameterLayout)
+    private static func appendDense(
+        _ wanted: Bool, rows: Int, columns: Int, _ name: String, layer: Int, to layout: inout ParameterLayout
+    )
         -> (weight: Range<Int>, bias: Range<Int>)?
     {
         guard wanted else { return nil }

@@ -1,0 +1,273 @@
+import Foundation
+import Testing
+
+/// The built program, run as a person runs it.
+struct Program {
+    struct Outcome {
+        var status: Int32
+        var output: String
+        var errors: String
+
+        var json: [String: Any] {
+            let line = output.split(separator: "\n").last.map(String.init) ?? ""
+            return (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any] ?? [:]
+        }
+    }
+
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// Beside the test bundle.
+    static let executable: URL = {
+        let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let beside = bundle.appending(path: "plumb")
+        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: "plumb")
+    }()
+
+    static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
+        let process = Process()
+        let (output, errors) = (Pipe(), Pipe())
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        (process.standardOutput, process.standardError) = (output, errors)
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        return (process, output, errors)
+    }
+
+    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+        let (process, output, errors) = try start(arguments, environment: environment)
+        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: text, errors: messages)
+    }
+
+    static func inTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
+        let path = FileManager.default.temporaryDirectory.appending(path: "plumb-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
+    }
+
+    /// Processes whose command line holds `text`.
+    static func processes(with text: String) -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.filter { id in
+            guard let line = try? Data(contentsOf: URL(filePath: "/proc/\(id)/cmdline")) else { return false }
+            return String(decoding: line, as: UTF8.self).contains(text)
+        }
+    }
+
+    /// Waits for a condition, at most `seconds`.
+    static func wait(_ seconds: Double, _ condition: () -> Bool) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < deadline {
+            if condition() { return true }
+            usleep(10_000)
+        }
+        return condition()
+    }
+}
+
+@Suite("The program", .serialized)
+struct ProcessTests {
+    static let small = [
+        "--set", "training.steps=40", "--set", "model.width=32", "--set", "model.depth=4", "--set", "model.path.reflectors=8",
+        "--set", "model.correction.rank=8", "--set", "diagnostics.every=20", "--set", "training.validateEvery=20",
+    ]
+    static let digits = Program.root.appending(path: "examples/digits.yaml").path
+
+    static func train(_ folder: String, _ more: [String]) throws -> Program.Outcome {
+        try Program.run(["train", digits, "--json", "--run-dir", "\(folder)/run-\(UUID().uuidString)"] + small + more)
+    }
+
+    @Test("one weightsSHA256 on 1, 2, 3 and 5 workers and from the reference trainer; nobody is idle")
+    func sameBits() throws {
+        try Program.inTemporaryFolder { folder in
+            let reference = try Self.train(folder, ["--reference"])
+            #expect(reference.status == 0, "\(reference.errors)")
+            for workers in [1, 2, 3, 5] {
+                let run = try Self.train(folder, ["--set", "cluster.workers=\(workers)"])
+                #expect(run.status == 0, "\(run.errors)")
+                #expect(run.json["weightsSHA256"] as? String == reference.json["weightsSHA256"] as? String)
+                #expect(run.json["testLoss"] as? Double == reference.json["testLoss"] as? Double)
+                let shares = run.json["microbatchesPerWorker"] as? [String: Int] ?? [:]
+                #expect(shares.count == workers && shares.values.reduce(0, +) == 40 * 8 && shares.values.allSatisfy { $0 > 0 })
+            }
+        }
+    }
+
+    @Test("a coordinator and workers started by hand give the same bits")
+    func byHand() throws {
+        try Program.inTemporaryFolder { folder in
+            let reference = try Self.train(folder, ["--reference"])
+            let (coordinator, output, errors) = try Program.start(
+                ["coordinator", Self.digits, "--port", "0", "--json", "--run-dir", "\(folder)/run"] + Self.small)
+            var text = ""
+            while !text.contains("--connect "), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            while !text.hasSuffix("\n"), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            let endpoint = String(text.split(separator: " ").last ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+            let workers = try (0..<2).map { _ in try Program.start(["worker", "--connect", endpoint, "--quiet"]) }
+            let line = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            coordinator.waitUntilExit()
+            for worker in workers { worker.0.waitUntilExit() }
+            #expect(coordinator.terminationStatus == 0 && workers.allSatisfy { $0.0.terminationStatus == 0 })
+            let outcome = Program.Outcome(status: 0, output: line, errors: "")
+            #expect(outcome.json["weightsSHA256"] as? String == reference.json["weightsSHA256"] as? String)
+        }
+    }
+
+    @Test("a killed worker is named, its partitions move, and the bits stay the same")
+    func killedWorker() throws {
+        try Program.inTemporaryFolder { folder in
+            let steps = ["--set", "training.steps=1500", "--set", "training.validateEvery=0"]
+            let reference = try Self.train(folder, steps + ["--reference"])
+            let directory = "\(folder)/killed"
+            let (process, output, errors) = try Program.start(
+                ["train", Self.digits, "--json", "--run-dir", directory] + Self.small + steps + ["--set", "cluster.workers=3"])
+            let name = "worker-2\0"
+            #expect(
+                Program.wait(20) {
+                    (try? String(contentsOfFile: "\(directory)/log.jsonl", encoding: .utf8))?.contains("\"members\":\"3\"") ?? false
+                })
+            for id in Program.processes(with: name) where Program.processes(with: "--end-with-stdin").contains(id) {
+                kill(id, SIGKILL)
+            }
+            let line = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0, "\(messages)")
+            #expect(messages.contains("worker-2 is gone") && messages.contains("signal 9"))
+            let outcome = Program.Outcome(status: 0, output: line, errors: "")
+            #expect(outcome.json["weightsSHA256"] as? String == reference.json["weightsSHA256"] as? String)
+        }
+    }
+
+    @Test("kill -9 of train takes its workers along within two seconds")
+    func orphans() throws {
+        try Program.inTemporaryFolder { folder in
+            let (process, _, _) = try Program.start(
+                ["train", Self.digits, "--run-dir", "\(folder)/run"] + Self.small + ["--set", "training.steps=100000"])
+            func workers() -> [Int32] {
+                Program.processes(with: "--end-with-stdin").filter { id in
+                    let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
+                    return status.contains("PPid:\t\(process.processIdentifier)\n")
+                }
+            }
+            #expect(Program.wait(20) { workers().count == 2 })
+            let ids = workers()
+            kill(process.processIdentifier, SIGKILL)
+            #expect(Program.wait(2) { ids.allSatisfy { kill($0, 0) != 0 } })
+        }
+    }
+
+    @Test("workers with other OpenBLAS kernels are refused, both names said")
+    func otherKernels() throws {
+        try Program.inTemporaryFolder { folder in
+            let (coordinator, _, errors) = try Program.start(
+                ["coordinator", Self.digits, "--port", "0", "--run-dir", "\(folder)/run"] + Self.small,
+                environment: ["OPENBLAS_CORETYPE": "Haswell"])
+            defer {
+                coordinator.terminate()
+                coordinator.waitUntilExit()
+            }
+            var text = ""
+            while !text.contains("--connect "), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            while !text.hasSuffix("\n"), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            let endpoint = String(text.split(separator: " ").last ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+            let worker = try Program.run(["worker", "--connect", endpoint], environment: ["OPENBLAS_CORETYPE": "Sandybridge"])
+            #expect(worker.status == 3)
+            #expect(worker.errors.contains("Sandybridge") && worker.errors.contains("Haswell"))
+        }
+    }
+
+    @Test("Ctrl-C ends a run with status 130 and leaves no worker")
+    func interrupted() throws {
+        try Program.inTemporaryFolder { folder in
+            let directory = "\(folder)/run"
+            let (process, _, _) = try Program.start(
+                ["train", Self.digits, "--run-dir", directory] + Self.small + ["--set", "training.steps=100000"])
+            #expect(
+                Program.wait(20) {
+                    (try? String(contentsOfFile: "\(directory)/log.jsonl", encoding: .utf8))?.contains("\"members\":\"2\"") ?? false
+                })
+            process.interrupt()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 130)
+        }
+    }
+
+    @Test(
+        "bad input: status 3, one sentence, no trace",
+        arguments: [
+            (["train", "nowhere.yaml"], "nowhere.yaml: there is no such file"),
+            (["train", "DIGITS", "--set", "training.batch=250"], "must be divisible by training.partitions"),
+            (["train", "DIGITS", "--set", "modle.width=3"], "modle is not a known key"),
+            (["train", "DIGITS", "--set", "model.path.reflectors=999"], "model.path.reflectors: got 999"),
+            (
+                ["train", "DIGITS", "--set", "data.source=csv", "--set", "data.file=missing.csv"],
+                "missing.csv: there is no such file"
+            ),
+            (["coordinator", "DIGITS", "--bind", "0.0.0.0"], "--insecure"),
+            (["inspect", "missing.safetensors"], "cannot be opened"),
+        ])
+    func badInput(arguments: [String], message: String) throws {
+        let outcome = try Program.run(arguments.map { $0 == "DIGITS" ? Self.digits : $0 })
+        #expect(outcome.status == 3)
+        #expect(outcome.errors.contains(message), "\(outcome.errors)")
+        #expect(outcome.errors.split(separator: "\n").count == 1 && outcome.output.isEmpty)
+    }
+
+    @Test("a port in use: status 1 and the remedy")
+    func portInUse() throws {
+        try Program.inTemporaryFolder { folder in
+            let (first, _, errors) = try Program.start(
+                ["coordinator", Self.digits, "--port", "0", "--run-dir", "\(folder)/a"] + Self.small)
+            defer {
+                first.terminate()
+                first.waitUntilExit()
+            }
+            var text = ""
+            while !text.contains("--connect "), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            while !text.hasSuffix("\n"), let data = try errors.fileHandleForReading.read(upToCount: 1) {
+                text += String(decoding: data, as: UTF8.self)
+            }
+            let port = text.trimmingCharacters(in: .whitespacesAndNewlines).split(separator: ":").last.map(String.init) ?? ""
+            let second = try Program.run(["coordinator", Self.digits, "--port", port, "--run-dir", "\(folder)/b"] + Self.small)
+            #expect(second.status == 1 && second.errors.contains("port \(port) on 127.0.0.1 is taken"))
+        }
+    }
+
+    @Test("a checkpoint is inspected and evaluated; the examples can be read")
+    func checkpoints() throws {
+        try Program.inTemporaryFolder { folder in
+            let run = try Self.train(folder, ["--reference"])
+            let directory = try #require(run.json["runDirectory"] as? String)
+            let inspected = try Program.run(["inspect", directory, "--json"])
+            let tensors = inspected.json["tensors"] as? [[String: Any]] ?? []
+            #expect(inspected.status == 0 && tensors.contains { $0["name"] as? String == "layers.0.path.reflectors" })
+            #expect(tensors.allSatisfy { ($0["singularValues"] as? [Any])?.isEmpty == false })
+            let evaluated = try Program.run(["evaluate", directory, "--json"])
+            let test = evaluated.json["test"] as? [String: Any]
+            #expect(test?["accuracy"] as? Double == run.json["testAccuracy"] as? Double)
+            for example in ["spirals", "digits"] {
+                let path = Program.root.appending(path: "examples/\(example).yaml").path
+                #expect(try Program.run(["data", path]).status == 0)
+            }
+            #expect(try Program.run(["init", "\(folder)/new.yaml"]).status == 0)
+            #expect(try Program.run(["data", "\(folder)/new.yaml"]).status == 0)
+            #expect(try Program.run(["doctor"]).status == 0)
+        }
+    }
+}
