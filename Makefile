@@ -31,10 +31,6 @@ check: ## formatting, and what a machine can see without building
 format: ## put the sources into the house's format
 	swift format --in-place --recursive Package.swift Sources Tests
 
-.PHONY: oracles
-oracles: ## make the golden files again (needs Python with NumPy and SciPy)
-	Tests/Oracles/generate.sh
-
 .PHONY: clean
 clean: ## remove what a build leaves
 	rm -rf .build .build-test

@@ -17,7 +17,8 @@ struct VectorKernelTests {
     static func bits(_ values: [Float]) -> [UInt32] { values.map { $0.isNaN ? 0x7FC0_0000 : $0.bitPattern } }
 
     static let special: [Float] = [
-        0, -0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -.leastNormalMagnitude, .greatestFiniteMagnitude, 88, -104, 9.1,
+        0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -.leastNormalMagnitude, .greatestFiniteMagnitude, 88, -104,
+        9.1,
         -9.1,
         0.624_999, 0.625, 1e-20, -1e-20,
     ]
@@ -38,7 +39,7 @@ struct VectorKernelTests {
             for (x, y) in zip(inputs, values) { worst = max(worst, Self.ulps(y, Foundation.tanh(Double(x)))) }
         }
         #expect(worst <= 2)
-        var ends: [Float] = [0, -0, .infinity, -.infinity, 40, -40, .nan]
+        var ends: [Float] = [0, -0.0, .infinity, -.infinity, 40, -40, .nan]
         var span = ends.mutableSpan
         VectorKernels.tanh(&span)
         #expect(ends[0].sign == .plus && ends[1].sign == .minus)
