@@ -1,0 +1,58 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import StructuredLayers
+
+/// Values that NumPy and SciPy computed: `Tests/Oracles/layers.py` makes the file.
+@Suite("Golden values from NumPy and SciPy")
+struct GoldenTests {
+    static func cases() throws -> [String: [String: [Double]]] {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Oracles/golden/layers.txt")
+        var (cases, current) = ([String: [String: [Double]]](), "")
+        for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words[0] == "case" { current = String(words[1]) } else { cases[current, default: [:]][String(words[0])] = words.dropFirst().compactMap { Double($0) } }
+        }
+        return cases
+    }
+
+    @Test("materialise, forward and backward agree", arguments: ["dense", "householder"])
+    func golden(family: String) throws {
+        let golden = try #require(try Self.cases()[family])
+        let options: [String: OptionValue] = family == "dense" ? [:] : ["reflectors": 3, "mixing": false]
+        let network = try Network(
+            NetworkSpecification(
+                inputs: 3, outputs: 2, width: 4, depth: 1, path: PathSpecification(family: family, options: options),
+                correction: .bottleneck(rank: 2, activation: .tanh, cap: 0.3)))
+        var parameters = AlignedVector(count: network.layout.count)
+        do {
+            var all = parameters.mutableSpan
+            for block in network.layout.blocks {
+                let values = try #require(golden["parameter:\(block.name)"])
+                for (offset, index) in block.range.enumerated() { all[index] = Float(values[offset]) }
+            }
+        }
+        let inputs = Matrix(rows: 3, columns: 3, elements: try #require(golden["inputs"]).map { Float($0) })
+        var workspace = network.makeWorkspace(batch: 3)
+        network.derive(parameters.span, into: &workspace)
+        var gradient = AlignedVector(count: network.layout.count)
+        let outcome: MicrobatchOutcome
+        do {
+            var span = gradient.mutableSpan
+            outcome = network.gradient(
+                parameters: parameters.span, inputs: inputs.view, labels: [0, 1, 1], into: &span, workspace: &workspace)
+        }
+        // One layer of width 4 in float32: some tens of roundings of 6e-8.
+        #expect(abs(outcome.lossSum - golden["loss"]![0]) < 1e-5)
+        let map = network.materialisedPath(0, parameters)
+        for (index, value) in golden["materialised"]!.enumerated() { #expect(abs(Double(map[index / 4, index % 4]) - value) < 1e-6) }
+        for block in network.layout.blocks {
+            let exact = try #require(golden["gradient:\(block.name)"])
+            let size = exact.map { $0 * $0 }.reduce(0, +).squareRoot()
+            let error = zip(block.range, exact).map { Double(gradient.span[$0.0]) - $0.1 }.map { $0 * $0 }.reduce(0, +).squareRoot()
+            #expect(error < 2e-5 * max(1, size), "\(block.name)")
+        }
+    }
+}
