@@ -270,4 +270,29 @@ struct ProcessTests {
             #expect(try Program.run(["doctor"]).status == 0)
         }
     }
+
+    @Test("every example trains", arguments: ["digits", "spirals", "mnist", "fashion-mnist"])
+    func examples(name: String) throws {
+        try Program.inTemporaryFolder { folder in
+            func idx(_ sizes: [UInt8], _ data: [UInt8], _ name: String) throws -> String {
+                let header: [UInt8] = [0, 0, 8, UInt8(sizes.count)] + sizes.flatMap { size -> [UInt8] in [0, 0, 0, size] }
+                try Data(header + data).write(to: URL(filePath: "\(folder)/\(name)"))
+                return "\(folder)/\(name)"
+            }
+            var more: [String] = []
+            if name.hasSuffix("mnist") {
+                let pixels = (0..<60 * 784).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+                let images = try idx([60, 28, 28], pixels, "images")
+                let labels = try idx([60], (0..<60).map { UInt8($0 % 10) }, "labels")
+                more = ["--set", "data.images=\(images)", "--set", "data.labels=\(labels)", "--set", "data.validation=10"]
+                if name == "mnist" { more += ["--set", "data.test=10"] }
+                if name == "fashion-mnist" { more += ["--set", "data.testImages=\(images)", "--set", "data.testLabels=\(labels)"] }
+            }
+            let example = Program.root.appending(path: "examples/\(name).yaml").path
+            let run = try Program.run(
+                ["train", example, "--json", "--run-dir", "\(folder)/run", "--set", "training.steps=3"] + more)
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(run.json["steps"] as? Int == 3 && run.json["testAccuracy"] is Double)
+        }
+    }
 }
