@@ -13,7 +13,11 @@ struct GoldenTests {
         var (cases, current) = ([String: [String: [Double]]](), "")
         for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words[0] == "case" { current = String(words[1]) } else { cases[current, default: [:]][String(words[0])] = words.dropFirst().compactMap { Double($0) } }
+            if words[0] == "case" {
+                current = String(words[1])
+            } else {
+                cases[current, default: [:]][String(words[0])] = words.dropFirst().compactMap { Double($0) }
+            }
         }
         return cases
     }
@@ -47,11 +51,13 @@ struct GoldenTests {
         // One layer of width 4 in float32: some tens of roundings of 6e-8.
         #expect(abs(outcome.lossSum - golden["loss"]![0]) < 1e-5)
         let map = network.materialisedPath(0, parameters)
-        for (index, value) in golden["materialised"]!.enumerated() { #expect(abs(Double(map[index / 4, index % 4]) - value) < 1e-6) }
+        let exactMap = golden["materialised"]!
+        for (index, value) in exactMap.enumerated() { #expect(abs(Double(map[index / 4, index % 4]) - value) < 1e-6) }
         for block in network.layout.blocks {
             let exact = try #require(golden["gradient:\(block.name)"])
             let size = exact.map { $0 * $0 }.reduce(0, +).squareRoot()
-            let error = zip(block.range, exact).map { Double(gradient.span[$0.0]) - $0.1 }.map { $0 * $0 }.reduce(0, +).squareRoot()
+            let differences = zip(block.range, exact).map { index, value in Double(gradient.span[index]) - value }
+            let error = differences.map { $0 * $0 }.reduce(0, +).squareRoot()
             #expect(error < 2e-5 * max(1, size), "\(block.name)")
         }
     }
