@@ -25,11 +25,12 @@ public enum Checkpoints {
     }
 
     /// Writes a version. Blocking. Returns the file's SHA-256.
-    static func write(_ state: OptimizerState, version: Step, plan: TrainingPlan, complete: Bool, to path: String)
-        throws(SafetensorsError) -> String
-    {
+    static func write(
+        _ state: OptimizerState, version: Step, timeline: Timeline, plan: TrainingPlan, complete: Bool, to path: String
+    ) throws(SafetensorsError) -> String {
         var writer = SafetensorsWriter(metadata: [
-            "format": format, "step": String(version), "experiment": plan.experiment.resolvedYAML(),
+            "format": format, "step": String(version), "timeline": String(timeline.rawValue),
+            "experiment": plan.experiment.resolvedYAML(),
             "weightsSHA256": weightsSHA256(state.parameters, plan.network.layout),
         ])
         for block in plan.network.layout.blocks {
@@ -49,25 +50,46 @@ public enum Checkpoints {
         range.map { vector.span[$0] }
     }
 
+    /// Reads parameters and moments: what a complete checkpoint holds. Blocking.
+    ///
+    /// - Throws: as `parameters(of:layout:)`.
+    static func state(of file: SafetensorsFile, plan: TrainingPlan) throws -> OptimizerState {
+        let layout = plan.network.layout
+        var state = OptimizerState(parameters: try parameters(of: file, layout: layout), optimizer: plan.experiment.optimizer)
+        let trained = layout.blocks.filter { $0.role == .parameter }
+        for (index, name) in plan.experiment.optimizer.moments.enumerated() {
+            let moment = try vector(of: file, layout: layout, blocks: trained, prefix: "optimizer.\(name).")
+            if index == 0 { state.firstMoment = moment } else { state.secondMoment = moment }
+        }
+        return state
+    }
+
     /// Reads the parameters of a checkpoint into a flat vector of the layout.
     ///
     /// - Throws: `SafetensorsError`, or `ClusterError` when a block is missing, has another shape, or is damaged.
     public static func parameters(of file: SafetensorsFile, layout: ParameterLayout) throws -> AlignedVector {
-        var parameters = AlignedVector(count: layout.count)
-        var all = parameters.mutableSpan
-        for block in layout.blocks {
-            guard let tensor = file.tensor(named: block.name), tensor.shape == block.shape else {
-                let seen = file.tensor(named: block.name).map { "has the shape \($0.shape)" } ?? "is missing"
+        try vector(of: file, layout: layout, blocks: layout.blocks, prefix: "")
+    }
+
+    private static func vector(of file: SafetensorsFile, layout: ParameterLayout, blocks: [ParameterBlock], prefix: String) throws
+        -> AlignedVector
+    {
+        var vector = AlignedVector(count: layout.count)
+        var all = vector.mutableSpan
+        for block in blocks {
+            let name = prefix + block.name
+            guard let tensor = file.tensor(named: name), tensor.shape == block.shape else {
+                let seen = file.tensor(named: name).map { "has the shape \($0.shape)" } ?? "is missing"
                 throw ClusterError.unusable(
-                    "\(file.path): \(block.name) \(seen), but the network needs \(block.shape); is it another model's?")
+                    "\(file.path): \(name) \(seen), but the network needs \(block.shape); is it another model's?")
             }
             let floats = try file.floats(of: tensor)
-            if let digest = file.metadata["sha256.\(block.name)"], digest != SafetensorsWriter.digest(floats) {
+            if let digest = file.metadata["sha256.\(name)"], digest != SafetensorsWriter.digest(floats) {
                 throw ClusterError.unusable(
-                    "\(file.path): \(block.name) does not have the checksum that the file states; the file is damaged")
+                    "\(file.path): \(name) does not have the checksum that the file states; the file is damaged")
             }
             for (offset, index) in block.range.enumerated() { all[index] = floats[offset] }
         }
-        return parameters
+        return vector
     }
 }

@@ -18,7 +18,7 @@ public enum ClusterError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notEnoughWorkers(let present, let needed, let seconds):
             "after \(seconds) s \(present) of \(needed) workers had joined; start the missing ones, or lower cluster.workers"
         case .allWorkersLost(let last, let reason, let step):
-            "at step \(step) no worker was left to go on with: the last one, \(last), is gone (\(reason)); look at its messages and start again"
+            "at step \(step) no worker was left to go on with: the last one, \(last), is gone (\(reason)); look at its messages and go on with --resume"
         case .workerEndedEarly(let ending): "a worker \(ending) before it had joined; its own message says why"
         case .gradientNotFinite(let sentence): sentence
         case .refused(let reason, let remedy): "the coordinator refused this worker: \(reason); \(remedy)"
@@ -45,7 +45,7 @@ extension ClusterEnding {
     func notice(step: Step) -> ControlMessage.Stop {
         switch self {
         case .finished: .init(ending: .finished, step: step, reason: "all steps are done")
-        case .interrupted(let reason, _): .init(ending: .interrupted, step: step, reason: reason)
+        case .interrupted(let reason, _, _): .init(ending: .interrupted, step: step, reason: reason)
         case .failed(let error): .init(ending: .aborted, step: step, reason: "\(error)")
         }
     }

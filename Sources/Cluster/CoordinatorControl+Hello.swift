@@ -13,24 +13,55 @@ extension CoordinatorControl {
         case .ready(let ready): admit(ready, worker, port: &port)
         case .synchronized: handle(.synchronized(worker), port: &port)
         case .workerHeartbeat(let beat):
+            if repeatEnding(to: worker, port: &port) { return }
+            guard let peer = peers[worker] else {
+                return send(.rejoin(.init(reason: "this coordinator has not met it")), to: worker, port: &port)
+            }
+            if peer.isReady {
+                let report = WorkerReport(timeline: beat.timeline, generation: beat.generation, version: beat.step)
+                handle(.heard(worker, report), port: &port)
+            }
             send(.coordinatorHeartbeat(.init(step: machine.version, sequence: beat.sequence)), to: worker, port: &port)
         case .leaving(let leaving): handle(.left(worker, reason: leaving.reason), port: &port)
         case .failed(let failed): handle(.left(worker, reason: failed.sentence), port: &port)
-        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop:
+        case .statusRequest: send(.status(status()), to: worker, port: &port)
+        case .stopRequest(let request):
+            send(.status(status()), to: worker, port: &port)
+            handle(.stopRequested(reason: request.reason), port: &port)
+        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .status:
             throw RejectedFrame.unexpected("a worker does not send this message")
         }
     }
 
+    private func status() -> ControlMessage.Status {
+        let now = MonotonicClock.now()
+        let workers = machine.assignments.map { worker, partitions in
+            ControlMessage.Status.Worker(
+                name: name(of: worker), host: peers[worker]?.host ?? "", partitions: partitions,
+                silentMilliseconds: milliseconds(machine.silence(of: worker, at: now)))
+        }
+        return ControlMessage.Status(
+            runName: announcement.runName, phase: machine.phaseName, step: machine.version, steps: plan.experiment.training.steps,
+            timeline: machine.timeline, generation: machine.generation, waitedMilliseconds: milliseconds(machine.waited(at: now)),
+            workers: workers)
+    }
+
+    private func milliseconds(_ duration: Duration) -> Int { max(0, Int(duration / .milliseconds(1))) }
+
     private mutating func greet(_ hello: ControlMessage.Hello, _ worker: WorkerID, port: inout LoopPort) {
-        let name = hello.name.isEmpty ? "worker-\(names.count + 1)" : hello.name
+        let name = hello.name.isEmpty ? names[worker] ?? "worker-\(names.count + 1)" : hello.name
         if hello.protocolVersion != Int(FrameHeader.protocolVersion) {
             return refuse(
                 worker, name,
                 "the worker speaks protocol \(hello.protocolVersion), the coordinator \(Int(FrameHeader.protocolVersion))",
                 "run the same build of plumb on every machine", port: &port)
         }
-        if names.values.contains(name) && names[worker] != name {
-            return refuse(worker, name, "a worker named \(name) has joined already", "start it with another --name", port: &port)
+        if let holder = machine.assignments.first(where: { $0.worker != worker && names[$0.worker] == name })?.worker {
+            guard machine.isStalled(holder) else {
+                return refuse(
+                    worker, name, "a worker named \(name) is a member already", "start it with another --name", port: &port)
+            }
+            handle(.left(holder, reason: "another life of \(name) has come"), port: &port)
         }
         let wanted = plan.experiment.cluster.blasCore
         let core = announcement.fingerprint.blasCore
@@ -41,7 +72,9 @@ extension CoordinatorControl {
                 "set cluster.blasCore in the experiment to kernels that every machine can run, such as Haswell", port: &port)
         }
         names[worker] = name
-        peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID)
+        // A hello that is said again, because the answer was lost, changes nothing.
+        if peers[worker] == nil { peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID) }
+        noteProcess(hello.processID)
         log.info("a worker says hello", metadata: ["worker": "\(name)", "host": "\(hello.host)", "process": "\(hello.processID)"])
         let cluster = plan.experiment.cluster
         let welcome = ControlMessage.Welcome(

@@ -11,12 +11,16 @@ enum CoordinatorPost: Sendable {
     case shard(ShardNews)
     case processEnded(LocalProcesses.Ending)
     case stopRequested(reason: String)
+    /// How many worker processes the coordinator's own has started.
+    case localWorkers(Int)
+    case snapshotEnded(version: Step?)
+    case abort(ClusterError)
 }
 
 /// How a run's distributed part ended.
 enum ClusterEnding: Sendable {
-    case finished(contributions: [String: Int])
-    case interrupted(reason: String, step: Step)
+    case finished
+    case interrupted(reason: String, step: Step, snapshot: Step?)
     case failed(ClusterError)
 }
 
@@ -57,11 +61,17 @@ struct CoordinatorControl: SocketHandler {
     var names: [WorkerID: String] = [:]
     private var directives: [CoordinatorMachine.Directive] = []
     private var steps: StepAssembler
-    private var contributions: [String: Int] = [:]
+    private var ending: ClusterEnding?
+    /// Local worker processes that have not ended; nil when workers are started elsewhere.
+    private var localWorkers: Int?
+    private var knownProcesses: Set<Int> = []
     private var squaredNorms: [Double] = []
     private var failure: ClusterError?
 
-    init(plan: TrainingPlan, announcement: RunAnnouncement, outlets: CoordinatorOutlets, log: Logger) {
+    init(
+        plan: TrainingPlan, version: Step, timeline: Timeline, announcement: RunAnnouncement, outlets: CoordinatorOutlets,
+        log: Logger
+    ) {
         self.plan = plan
         self.announcement = announcement
         self.outlets = outlets
@@ -74,7 +84,7 @@ struct CoordinatorControl: SocketHandler {
                 deadlines: .init(
                     heartbeat: .seconds(cluster.heartbeatSeconds), liveness: .seconds(cluster.livenessSeconds),
                     join: .seconds(cluster.joinSeconds))),
-            now: MonotonicClock.now())
+            version: version, timeline: timeline, now: MonotonicClock.now())
         steps = StepAssembler(plan: plan)
     }
 
@@ -85,6 +95,9 @@ struct CoordinatorControl: SocketHandler {
         case .shard(let news): hear(news, port: &port)
         case .processEnded(let ending): processEnded(ending, port: &port)
         case .stopRequested(let reason): handle(.stopRequested(reason: reason), port: &port)
+        case .localWorkers(let count): localWorkers = (localWorkers ?? 0) + count
+        case .snapshotEnded(let version): handle(.snapshotEnded(version: version), port: &port)
+        case .abort(let error): finish(.failed(error), port: &port)
         }
     }
 
@@ -92,7 +105,6 @@ struct CoordinatorControl: SocketHandler {
         guard let peer = message.peer else { return }
         do {
             let control = try message.withPart(0) { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) }
-            handle(.heard(peer), port: &port)
             try answer(control, from: peer, port: &port)
         } catch { log.warning("dropped a control message", metadata: ["peer": "\(peer)", "reason": "\(error)"]) }
     }
@@ -110,6 +122,15 @@ struct CoordinatorControl: SocketHandler {
         }
     }
 
+    /// Says again to a worker that the run has ended; false while it goes on.
+    func repeatEnding(to worker: WorkerID, port: inout LoopPort) -> Bool {
+        guard let ending else { return false }
+        send(.stop(ending.notice(step: machine.version)), to: worker, port: &port)
+        return true
+    }
+
+    mutating func noteProcess(_ id: Int) { knownProcesses.insert(id) }
+
     func name(of worker: WorkerID) -> String { names[worker] ?? "\(worker)" }
 }
 
@@ -119,6 +140,8 @@ extension CoordinatorControl {
     private mutating func carryOut(_ directive: CoordinatorMachine.Directive, port: inout LoopPort) {
         switch directive {
         case .assign(let worker, let assignment, let members):
+            steps.begin(at: MonotonicClock.now())
+            steps.workers = members
             send(.assignment(.init(assignment: assignment, members: members)), to: worker, port: &port)
         case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
         case .judgeGradient(let step): judge(step, port: &port)
@@ -127,6 +150,15 @@ extension CoordinatorControl {
         case .recordMembership(let row): record(row)
         case .warnWait(let wait): warn(wait)
         case .stepDone: steps.workers = machine.assignments.count
+        case .expel(let worker):
+            peers[worker] = nil
+            send(.rejoin(.init(reason: "this coordinator does not count it as a member")), to: worker, port: &port)
+        case .requestSnapshot: outlets.shard(.captureRequested)
+        case .rollBack(let timeline):
+            log.warning(
+                "nobody holds the present version any more: back to the last snapshot",
+                metadata: ["step": "\(machine.version)", "timeline": "\(timeline.rawValue)"])
+            outlets.recorder(.rollBack)
         case .end(let outcome): end(outcome, port: &port)
         }
     }
@@ -155,6 +187,14 @@ extension CoordinatorControl {
         case .workersToJoin(let present, let needed):
             log.warning(
                 "still waiting for workers", metadata: ["present": "\(present)", "needed": "\(needed)", "waited": "\(waited)"])
+        case .heartbeat(let worker):
+            log.warning(
+                "a worker is silent",
+                metadata: ["worker": "\(name(of: worker))", "silent": "\(wait.waited)", "awaited": "heartbeat"])
+            outlets.recorder(
+                .event(step: machine.version, kind: "stalled", subject: name(of: worker), detail: "no heartbeat for \(wait.waited)")
+            )
+        case .snapshotInPlace: log.warning("still waiting for the snapshot to be put in place", metadata: ["waited": "\(waited)"])
         case .gradients(let step):
             let awaited = machine.assignments.filter { !$0.partitions.isEmpty }.map { "\(name(of: $0.worker)) \($0.partitions)" }
             log.warning(
@@ -164,12 +204,18 @@ extension CoordinatorControl {
     }
 
     private mutating func end(_ outcome: CoordinatorMachine.Outcome, port: inout LoopPort) {
-        let ending: ClusterEnding
         switch outcome {
-        case .finished: ending = .finished(contributions: contributions)
-        case .interrupted(let reason): ending = .interrupted(reason: reason, step: machine.version)
-        case .failed(let cause): ending = .failed(failure ?? ClusterError(cause, names: names))
+        case .finished: finish(.finished, port: &port)
+        case .interrupted(let reason, let snapshot):
+            finish(
+                failure.map { .failed($0) } ?? .interrupted(reason: reason, step: machine.version, snapshot: snapshot), port: &port)
+        case .failed(let cause): finish(.failed(failure ?? ClusterError(cause, names: names)), port: &port)
         }
+    }
+
+    private mutating func finish(_ ending: ClusterEnding, port: inout LoopPort) {
+        if self.ending != nil { return }
+        self.ending = ending
         for (worker, peer) in peers where peer.isReady {
             send(.stop(ending.notice(step: machine.version)), to: worker, port: &port)
         }
@@ -189,33 +235,48 @@ extension CoordinatorControl {
             do { try steps.judge(step, squaredNorms: norms) } catch { log.warning("\(error)") }
             report(step)
         case .statistics(let step, let values, let counts):
-            steps.statistics(step, values)
-            for (worker, count) in counts { contributions[name(of: worker), default: 0] += count }
+            var shares: [String: Int] = [:]
+            for (worker, count) in counts { shares[name(of: worker), default: 0] += count }
+            steps.statistics(step, values, shares: shares)
             report(step)
         case .applied(let version):
-            // The shard says so once when it is set up: its version 0.
-            if version > 0 {
+            // The shard says so once when it is set up: its first version.
+            if version > machine.version {
                 steps.applied(version - 1, at: MonotonicClock.now())
                 report(version - 1)
                 handle(.shardApplied(version: version), port: &port)
             }
+        case .restored(let version, let timeline):
+            steps.startOver(at: MonotonicClock.now())
+            outlets.recorder(.rolledBack(version: version, timeline: timeline))
+            handle(.rolledBack(version: version, timeline: timeline), port: &port)
         case .captured(let capture): outlets.recorder(.capture(capture))
         case .frameRejected(let worker, let reason):
             log.warning("dropped a data frame", metadata: ["worker": "\(name(of: worker))", "reason": "\(reason)"])
-        case .unreachable(let worker, let reason): handle(.left(worker, reason: reason), port: &port)
+        case .unreachable(let worker, let reason):
+            // Of a local worker its process tells what has become of it.
+            if localWorkers == nil { handle(.left(worker, reason: reason), port: &port) }
         }
     }
 
     private mutating func report(_ step: Step) {
-        if let done = steps.take(step) { outlets.recorder(.step(done.report, seconds: done.seconds, workers: done.workers)) }
+        if let done = steps.take(step) {
+            outlets.recorder(.step(done.report, seconds: done.seconds, workers: done.workers, shares: done.shares))
+        }
     }
 
     private mutating func processEnded(_ ending: LocalProcesses.Ending, port: inout LoopPort) {
-        if let (worker, peer) = peers.first(where: { $0.value.processID == Int(ending.processID) }), peer.isReady {
+        let id = Int(ending.processID)
+        for (worker, peer) in peers where peer.processID == id && peer.isReady {
             handle(.left(worker, reason: "\(ending)"), port: &port)
-        } else {
+            peers[worker] = nil
+        }
+        localWorkers = localWorkers.map { $0 - 1 }
+        if !knownProcesses.contains(id) {
             failure = .workerEndedEarly(ending)
             handle(.stopRequested(reason: "\(ending)"), port: &port)
+        } else if localWorkers == 0 {
+            handle(.workersExhausted, port: &port)
         }
     }
 }

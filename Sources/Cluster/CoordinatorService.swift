@@ -28,7 +28,7 @@ public struct CoordinatorOptions: Sendable {
 /// The coordinator of a run, with its shard host and its record.
 public final class CoordinatorService: Sendable {
     private let plan: TrainingPlan
-    private let directory: RunDirectory
+    private let tenure: RunTenure
     private let log: Logger
     private let options: CoordinatorOptions
     private let context: TransportContext
@@ -43,9 +43,9 @@ public final class CoordinatorService: Sendable {
     /// Opens both sockets; workers may connect from now on.
     ///
     /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken.
-    public init(plan: TrainingPlan, directory: RunDirectory, options: CoordinatorOptions, log: Logger) throws {
+    public init(plan: TrainingPlan, tenure: RunTenure, options: CoordinatorOptions, log: Logger) throws {
         BLAS.useOneThread()
-        (self.plan, self.directory, self.options, self.log) = (plan, directory, options, log)
+        (self.plan, self.tenure, self.options, self.log) = (plan, tenure, options, log)
         // Bounded: when recording falls behind, the steps wait for it.
         let items = Mailbox<RecorderItem>(capacity: 4096)
         let endings = Mailbox<ClusterEnding>(capacity: 4)
@@ -56,7 +56,9 @@ public final class CoordinatorService: Sendable {
             name: "plumb-shard", context: context,
             role: .router(bind: try Endpoint(host: options.bind.host, port: options.dataPort)),
             limits: plan.dataLimits
-        ) { ShardHost(plan: plan) { post.send(.shard($0)) } }
+        ) {
+            ShardHost(plan: plan, version: tenure.version, timeline: tenure.timeline, state: tenure.state) { post.send(.shard($0)) }
+        }
         let host = options.advertisedHost.isEmpty ? shard.boundEndpoint.host : options.advertisedHost
         let announcement = RunAnnouncement(
             runName: plan.experiment.name, experimentYAML: plan.experiment.resolvedYAML(),
@@ -70,7 +72,9 @@ public final class CoordinatorService: Sendable {
         do {
             control = try SocketLoop(name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: limits)
             {
-                CoordinatorControl(plan: plan, announcement: announcement, outlets: outlets, log: log)
+                CoordinatorControl(
+                    plan: plan, version: tenure.version, timeline: tenure.timeline, announcement: announcement, outlets: outlets,
+                    log: log)
             }
         } catch {
             shard.stop()
@@ -78,7 +82,11 @@ public final class CoordinatorService: Sendable {
         }
         (self.items, self.endings) = (items, endings)
         post.connect { [control] in try? control.post($0) }
+        tenure.directory.publishEndpoint("\(control.boundEndpoint)")
     }
+
+    /// How many worker processes this one has started; none but them will come.
+    func expectLocalWorkers(_ count: Int) { try? control.post(.localWorkers(count)) }
 
     /// Asks the run to end.
     public func requestStop(reason: String) { try? control.post(.stopRequested(reason: reason)) }
@@ -90,29 +98,46 @@ public final class CoordinatorService: Sendable {
     /// - Throws: `ClusterError` when the run fails or is interrupted; what the disk throws.
     public func run(display: (any RunDisplay)?) throws -> RunResult {
         defer { close() }
-        let recorder = try RunRecorder(plan: plan, directory: directory, display: display, log: log, build: options.build)
+        let recorder = try RunRecorder(
+            plan: plan, tenure: tenure, display: display, log: log, build: options.build,
+            outlets: RecorderOutlets(
+                snapshotEnded: { [control] in try? control.post(.snapshotEnded(version: $0)) },
+                snapshotLoaded: { [shard] in try? shard.post(.restore(version: $0, timeline: $1, state: $2)) }))
         let start = ContinuousClock.now
         var ending: ClusterEnding?
         while true {
-            if let item = items.take(within: .milliseconds(20)) { try recorder.take(item) }
+            if let item = items.take(within: .milliseconds(20)) { try take(item, recorder) }
             if ending == nil { ending = endings.take(within: .zero) }
             switch ending {
             case nil: continue
-            case .finished(let contributions):
+            case .finished:
                 if recorder.isComplete && items.isEmpty {
-                    return try recorder.finish(contributions: contributions, elapsed: ContinuousClock.now - start)
+                    return try recorder.finish(elapsed: ContinuousClock.now - start)
                 }
             case .failed(let error):
                 recorder.abandon(reason: "\(error)")
                 throw error
-            case .interrupted(let reason, let step):
-                recorder.abandon(reason: "interrupted at step \(step): \(reason)")
-                throw ClusterError.interrupted(reason: "\(reason), at step \(step)")
+            case .interrupted(let reason, let step, let snapshot):
+                recorder.abandon(reason: "interrupted at step \(step): \(reason)", at: step)
+                let kept = snapshot.map { "the snapshot of step \($0) is kept" } ?? "no snapshot was taken for it"
+                throw ClusterError.interrupted(
+                    reason: "\(reason), at step \(step); \(kept), go on with --resume \(tenure.directory.path)")
             }
         }
     }
 
+    /// What the record refuses ends the run for the workers too.
+    private func take(_ item: RecorderItem, _ recorder: RunRecorder) throws {
+        do { try recorder.take(item) } catch {
+            try? control.post(.abort(error as? ClusterError ?? .unusable("\(error)")))
+            _ = endings.take(within: .seconds(5))
+            recorder.abandon(reason: "\(error)")
+            throw error
+        }
+    }
+
     private func close() {
+        tenure.directory.publishEndpoint(nil)
         control.stop()
         shard.stop()
         try? control.join(deadline: .seconds(10))

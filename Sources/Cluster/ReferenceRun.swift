@@ -8,12 +8,12 @@ import Training
 /// A run of the one-process reference trainer, recorded like any other.
 public struct ReferenceRun: Sendable {
     public var plan: TrainingPlan
-    public var directory: RunDirectory
+    public var tenure: RunTenure
     public var build: String
 
-    public init(plan: TrainingPlan, directory: RunDirectory, build: String) {
+    public init(plan: TrainingPlan, tenure: RunTenure, build: String) {
         self.plan = plan
-        self.directory = directory
+        self.tenure = tenure
         self.build = build
     }
 
@@ -22,7 +22,7 @@ public struct ReferenceRun: Sendable {
     /// - Throws: `TrainingError`, or what the disk throws.
     public func run(display: (any RunDisplay)?, log: Logger) throws -> RunResult {
         BLAS.useOneThread()
-        let recorder = try RunRecorder(plan: plan, directory: directory, display: display, log: log, build: build)
+        let recorder = try RunRecorder(plan: plan, tenure: tenure, display: display, log: log, build: build, outlets: nil)
         var trainer = ReferenceTrainer(plan)
         let start = ContinuousClock.now
         try capture(&trainer, recorder)
@@ -33,19 +33,20 @@ public struct ReferenceRun: Sendable {
                 let took = ContinuousClock.now - begin
                 try recorder.take(
                     .step(
-                        report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1))
+                        report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1,
+                        shares: ["reference": plan.experiment.training.partitions]))
                 try capture(&trainer, recorder)
             }
         } catch {
             recorder.abandon(reason: "\(error)")
             throw error
         }
-        let microbatches = Int(plan.experiment.training.steps) * plan.experiment.training.partitions
-        return try recorder.finish(contributions: ["reference": microbatches], elapsed: ContinuousClock.now - start)
+        return try recorder.finish(elapsed: ContinuousClock.now - start)
     }
 
     private func capture(_ trainer: inout ReferenceTrainer, _ recorder: RunRecorder) throws {
         guard let kind = plan.captures.capture(at: trainer.step) else { return }
-        try recorder.take(.capture(Capture(version: trainer.step, isComplete: kind == .complete, state: trainer.state)))
+        try recorder.take(
+            .capture(Capture(version: trainer.step, occasion: .scheduled(complete: kind == .complete), state: trainer.state)))
     }
 }

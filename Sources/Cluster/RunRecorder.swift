@@ -12,9 +12,19 @@ import Training
 
 /// What a run hands to its recorder.
 enum RecorderItem: Sendable {
-    case step(StepReport, seconds: Double, workers: Int)
+    case step(StepReport, seconds: Double, workers: Int, shares: [String: Int])
     case capture(Capture)
     case membership(CoordinatorMachine.Membership, name: String, host: String)
+    case event(step: Step, kind: String, subject: String, detail: String)
+    /// Load the newest snapshot for another coordinator's history; what comes until `.rolledBack` is void.
+    case rollBack
+    case rolledBack(version: Step, timeline: Timeline)
+}
+
+/// What the recorder tells the coordinator.
+struct RecorderOutlets: Sendable {
+    var snapshotEnded: @Sendable (_ version: Step?) -> Void
+    var snapshotLoaded: @Sendable (_ version: Step, _ timeline: Timeline, OptimizerState) -> Void
 }
 
 /// What a person who watches a run is shown.
@@ -50,16 +60,27 @@ final class RunRecorder {
     private var lastLoss = Double.nan
     private var lastValidation: Evaluation?
     private var best: (step: Step, accuracy: Double, loss: Double)?
-    private var savedCheckpoints: [(step: Step, path: String)] = []
+    /// Files of complete snapshots, oldest first.
+    private var snapshots: [String] = []
+    private var timeline: Timeline
+    private let outlets: RecorderOutlets?
+    private let startVersion: Step
+    private var isBetweenTimelines = false
+    private var diskComplaint: String?
     private var test: Evaluation?
     private var weightsDigest: String?
     private var lastSpectra: [LayerSpectrum] = []
     private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
 
-    init(plan: TrainingPlan, directory: RunDirectory, display: (any RunDisplay)?, log: Logger, build: String) throws {
+    /// Opens the record; on a resumed run what was recorded after the snapshot must come again.
+    init(
+        plan: TrainingPlan, tenure: RunTenure, display: (any RunDisplay)?, log: Logger, build: String, outlets: RecorderOutlets?
+    ) throws {
         self.plan = plan
-        self.directory = directory
+        directory = tenure.directory
+        (timeline, startVersion) = (tenure.timeline, tenure.version)
+        self.outlets = outlets
         self.display = display
         self.log = log
         examiner = VersionExaminer(plan)
@@ -69,13 +90,33 @@ final class RunRecorder {
         record.meta("parameters", String(plan.network.layout.parameterCount))
         record.meta("data_digest", plan.data.digest)
         record.meta("blas_core", NumericFingerprint.currentCore)
+        snapshots = directory.manifests().usable.reversed().map(\.file)
+        if tenure.isResumed {
+            try record.beginReplay(from: tenure.version)
+            try recallValidations()
+            record.event(
+                step: tenure.version, kind: "resumed", subject: "run", detail: "timeline \(timeline.rawValue) begins")
+        }
         try record.flush()
+    }
+
+    private func recallValidations() throws {
+        let (best, last) = try record.validationsSoFar()
+        self.best = best
+        lastValidation = last.map { Evaluation(loss: $0.0, accuracy: $0.1, count: $0.2) }
     }
 
     /// Takes in one item. Blocking: writes, validates, examines.
     func take(_ item: RecorderItem) throws {
+        if isBetweenTimelines {
+            guard case .rolledBack(let version, let timeline) = item else { return }
+            isBetweenTimelines = false
+            record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
+        }
         switch item {
-        case .step(let report, let seconds, let workers): take(report, seconds, workers)
+        case .step(let report, let seconds, let workers, let shares):
+            take(report, seconds, workers)
+            for (worker, count) in shares { record.contribution(report.step, worker: worker, microbatches: count) }
         case .capture(let capture): try take(capture)
         case .membership(let row, let name, let host):
             record.membership(
@@ -83,12 +124,53 @@ final class RunRecorder {
                 members: row.members, reason: row.reason)
             if row.change != .joined {
                 display?.note("\(name) is gone at step \(row.step) (\(row.reason)); \(row.members) left")
+            } else if row.step > startVersion {
+                display?.note("\(name) has joined at step \(row.step); \(row.members) workers")
             }
+        case .event(let step, let kind, let subject, let detail):
+            record.event(step: step, kind: kind, subject: subject, detail: detail)
+        case .rollBack: try rollBack()
+        case .rolledBack: break
         }
         if ContinuousClock.now - lastFlush > .milliseconds(500) {
-            try record.flush()
+            try flush()
             lastFlush = .now
         }
+    }
+
+    /// Writes rows; a disk that takes none is complained of once, and tried again later.
+    private func flush() throws {
+        do {
+            try record.flush()
+            diskComplaint = nil
+        } catch let difference as RunRecord.ReplayDifference { throw ClusterError.unusable("\(difference)") } catch {
+            guard record.pendingRows < Self.pendingRowsMax else {
+                throw ClusterError.unusable(
+                    "\(directory.recordPath) could not be written for \(record.pendingRows) rows (\(error)); free space and resume the run"
+                )
+            }
+            complain("\(directory.recordPath) cannot be written (\(error)); training goes on, and rows are kept until it can")
+        }
+    }
+
+    /// Rows kept in memory while the disk takes none.
+    private static let pendingRowsMax = 1_000_000
+
+    private func complain(_ sentence: String) {
+        if diskComplaint != nil { return }
+        diskComplaint = sentence
+        log.warning("\(sentence)")
+        display?.note(sentence)
+    }
+
+    private func rollBack() throws {
+        let (version, state) = RunTenure.newestSnapshot(plan: plan, directory: directory) { log.warning("\($0)") }
+        try record.beginReplay(from: version)
+        try recallValidations()
+        timeline = Timeline(rawValue: try directory.beginTimeline())
+        weightsDigest = nil
+        isBetweenTimelines = true
+        outlets?.snapshotLoaded(version, timeline, state)
     }
 
     private func take(_ report: StepReport, _ seconds: Double, _ workers: Int) {
@@ -120,6 +202,10 @@ final class RunRecorder {
 
     private func take(_ capture: Capture) throws {
         let (training, version) = (plan.experiment.training, capture.version)
+        if capture.occasion == .requested {
+            outlets?.snapshotEnded(save(capture) ? version : nil)
+            return
+        }
         let isLast = version == training.steps
         let parameters = capture.state.parameters
         if plan.experiment.diagnostics.select.contains(.spectrum), plan.experiment.diagnostics.isDue(at: version) || isLast {
@@ -128,7 +214,7 @@ final class RunRecorder {
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
-        if capture.isComplete { try save(capture) }
+        if capture.isComplete && version > startVersion { _ = save(capture) }
         if isLast {
             test = examiner.evaluate(parameters, on: plan.data.split.test)
             if let test {
@@ -157,35 +243,52 @@ final class RunRecorder {
         guard isBest else { return }
         best = (capture.version, validation.accuracy, validation.loss)
         let path = "\(directory.checkpointsPath)/best.safetensors"
-        let digest = try Checkpoints.write(capture.state, version: capture.version, plan: plan, complete: false, to: path)
-        record.checkpoint(capture.version, file: "checkpoints/best.safetensors", sha256: digest, kind: "best")
+        do {
+            let digest = try Checkpoints.write(
+                capture.state, version: capture.version, timeline: timeline, plan: plan, complete: false, to: path)
+            record.checkpoint(capture.version, file: "checkpoints/best.safetensors", sha256: digest, kind: "best")
+        } catch { complain("\(error); training goes on without it") }
     }
 
-    private func save(_ capture: Capture) throws {
+    /// Writes a snapshot, the manifest last; false, and a complaint, when the disk does not take it.
+    private func save(_ capture: Capture) -> Bool {
         let digits = String(capture.version)
         let name = "step-\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).safetensors"
         let path = "\(directory.checkpointsPath)/\(name)"
-        let digest = try Checkpoints.write(capture.state, version: capture.version, plan: plan, complete: true, to: path)
-        record.checkpoint(capture.version, file: "checkpoints/\(name)", sha256: digest, kind: "complete")
-        savedCheckpoints.append((capture.version, path))
-        while savedCheckpoints.count > plan.experiment.training.keepCheckpoints {
-            try FileManager.default.removeItem(atPath: savedCheckpoints.removeFirst().path)
+        do {
+            let digest = try Checkpoints.write(
+                capture.state, version: capture.version, timeline: timeline, plan: plan, complete: true, to: path)
+            let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+            try directory.writeManifest(
+                SnapshotManifest(step: capture.version, timeline: timeline.rawValue, file: name, bytes: bytes, sha256: digest))
+            record.checkpoint(capture.version, file: "checkpoints/\(name)", sha256: digest, kind: "complete")
+        } catch {
+            complain("\(error); training goes on without this snapshot")
+            record.event(step: capture.version, kind: "snapshot failed", subject: name, detail: "\(error)")
+            return false
         }
+        snapshots.removeAll { $0 == name }
+        snapshots.append(name)
+        while snapshots.count > plan.experiment.training.keepCheckpoints { directory.removeSnapshot(file: snapshots.removeFirst()) }
+        return true
     }
 
     /// Whether the last version has been looked at.
     var isComplete: Bool { weightsDigest != nil }
 
     /// Writes what is left and says what the run amounts to.
-    func finish(contributions: [String: Int], elapsed: Duration) throws -> RunResult {
+    func finish(elapsed: Duration) throws -> RunResult {
         guard let weightsDigest else { throw ClusterError.unusable("the run ended before its last version was recorded") }
+        try flush()
+        let contributions = try record.contributions()
         let training = plan.experiment.training
+        let taken = Double(training.steps - startVersion)
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
         let summary = RunSummary(
             name: plan.experiment.name, steps: training.steps, trainLoss: lastLoss, validationLoss: lastValidation?.loss,
             validationAccuracy: lastValidation?.accuracy, testLoss: test?.loss, testAccuracy: test?.accuracy, bestStep: best?.step,
             bestValidationAccuracy: best?.accuracy,
-            samplesPerSecond: seconds > 0 ? Double(training.steps) * Double(training.batch) / seconds : 0,
+            samplesPerSecond: seconds > 0 ? taken * Double(training.batch) / seconds : 0,
             stepSeconds: .init(median: times.quantile(0.5), p95: times.quantile(0.95)), weightsSHA256: weightsDigest,
             microbatchesPerWorker: contributions, runDirectory: directory.path)
         record.meta("weights_sha256", weightsDigest)
@@ -195,8 +298,8 @@ final class RunRecorder {
     }
 
     /// Keeps what there is of a run that did not finish.
-    func abandon(reason: String) {
-        record.event(step: 0, kind: "ended", subject: "run", detail: reason)
+    func abandon(reason: String, at step: Step = 0) {
+        record.event(step: step, kind: "ended", subject: "run", detail: reason)
         try? record.close()
     }
 }

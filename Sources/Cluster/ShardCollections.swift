@@ -5,7 +5,8 @@ import ShardKernels
 /// A copy of one version, taken chunk by chunk while the steps go on.
 struct Capture: Sendable {
     var version: Step
-    var isComplete: Bool
+    var occasion: CaptureOccasion
+    var isComplete: Bool { occasion.isComplete }
     /// The moments are zero unless the capture is complete.
     var state: OptimizerState
 }
@@ -13,14 +14,20 @@ struct Capture: Sendable {
 /// Gathers the chunks of versions that are being copied.
 struct CaptureAssembler {
     private let plan: ChunkPlan
-    private var open: [Step: (capture: Capture, missing: Int)] = [:]
+    private var open: [Key: (capture: Capture, missing: Int)] = [:]
+
+    private struct Key: Hashable {
+        var version: Step
+        var occasion: CaptureOccasion
+    }
 
     init(plan: ChunkPlan) { self.plan = plan }
 
     /// Copies one chunk; the capture comes back when it was the last.
-    mutating func add(_ chunk: ChunkIndex, version: Step, complete: Bool, from state: OptimizerState) -> Capture? {
-        var entry = open[version] ?? (Self.empty(version, complete, like: state), plan.chunks.count)
-        open[version] = nil
+    mutating func add(_ chunk: ChunkIndex, version: Step, _ occasion: CaptureOccasion, from state: OptimizerState) -> Capture? {
+        let (key, complete) = (Key(version: version, occasion: occasion), occasion.isComplete)
+        var entry = open[key] ?? (Self.empty(version, occasion, like: state), plan.chunks.count)
+        open[key] = nil
         let range = plan.chunks[Int(chunk.rawValue)].range
         Self.copy(range, from: state.parameters, to: &entry.capture.state.parameters)
         if complete {
@@ -29,16 +36,17 @@ struct CaptureAssembler {
         }
         entry.missing -= 1
         if entry.missing == 0 { return entry.capture }
-        open[version] = entry
+        open[key] = entry
         return nil
     }
 
-    private static func empty(_ version: Step, _ complete: Bool, like state: OptimizerState) -> Capture {
+    private static func empty(_ version: Step, _ occasion: CaptureOccasion, like state: OptimizerState) -> Capture {
+        let complete = occasion.isComplete
         var copy = state
         copy.parameters = AlignedVector(count: state.parameters.count)
         copy.firstMoment = AlignedVector(count: complete ? state.firstMoment.count : 0)
         copy.secondMoment = AlignedVector(count: complete ? state.secondMoment.count : 0)
-        return Capture(version: version, isComplete: complete, state: copy)
+        return Capture(version: version, occasion: occasion, state: copy)
     }
 
     private static func copy(_ range: Range<Int>, from source: AlignedVector, to target: inout AlignedVector) {

@@ -10,6 +10,9 @@ import WireProtocol
 enum ShardPost: Sendable {
     case applyAllowed(step: Step, timeline: Timeline, clipScale: Double)
     case unsubscribed(WorkerID)
+    case captureRequested
+    /// Put a snapshot in place as the start of a timeline.
+    case restore(version: Step, timeline: Timeline, state: OptimizerState)
 }
 
 /// What a shard host tells the coordinator.
@@ -22,6 +25,8 @@ enum ShardNews: Sendable {
     case statistics(step: Step, values: [Double], contributions: [WorkerID: Int])
     case applied(version: Step)
     case captured(Capture)
+    /// What `restore` asked for is done.
+    case restored(version: Step, timeline: Timeline)
     case frameRejected(WorkerID, reason: String)
     case unreachable(WorkerID, reason: String)
 }
@@ -37,23 +42,29 @@ struct ShardHost: SocketHandler {
     private var norms: NormCollector
     private var captures: CaptureAssembler
     private var clipScale = 1.0
+    private let firstVersion: Step
     private var directives: [ShardMachine.Directive] = []
 
-    init(plan: TrainingPlan, tell: @escaping @Sendable (ShardNews) -> Void) {
+    /// A host that begins with version `version` of `timeline`.
+    init(
+        plan: TrainingPlan, version: Step, timeline: Timeline, state: OptimizerState, tell: @escaping @Sendable (ShardNews) -> Void
+    ) {
         self.plan = plan
         self.tell = tell
+        firstVersion = version
         let training = plan.experiment.training
         machine = ShardMachine(
             .init(
                 tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
-                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures))
-        store = ShardStore(plan: plan.chunks, update: plan.update, state: plan.initialState())
+                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures),
+            timeline: timeline)
+        store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
         norms = NormCollector(chunks: plan.chunks.chunks.count)
         captures = CaptureAssembler(plan: plan.chunks)
     }
 
     mutating func started(port: inout LoopPort) {
-        handle(.restored(version: 0, timeline: machine.timeline), port: &port)
+        handle(.restored(version: firstVersion, timeline: machine.timeline), port: &port)
     }
 
     mutating func posted(_ post: ShardPost, port: inout LoopPort) {
@@ -62,7 +73,18 @@ struct ShardHost: SocketHandler {
             self.clipScale = clipScale
             handle(.applyAllowed(step: step, timeline: timeline), port: &port)
         case .unsubscribed(let worker): handle(.unsubscribed(worker), port: &port)
+        case .captureRequested: handle(.captureRequested, port: &port)
+        case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
         }
+    }
+
+    /// The machine discards what it holds before it announces the new version.
+    private mutating func restore(_ version: Step, _ timeline: Timeline, _ state: OptimizerState, port: inout LoopPort) {
+        norms = NormCollector(chunks: plan.chunks.chunks.count)
+        captures = CaptureAssembler(plan: plan.chunks)
+        store.restore(state)
+        handle(.restored(version: version, timeline: timeline), port: &port)
+        tell(.restored(version: version, timeline: timeline))
     }
 
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
@@ -153,10 +175,9 @@ extension ShardHost {
         case .apply(let chunk, let step): store.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
         case .deliverStatistics(let step):
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
-        case .capture(let chunk, let version, let complete):
-            if let capture = captures.add(chunk, version: version, complete: complete, from: store.state) {
-                tell(.captured(capture))
-            }
+        case .capture(let chunk, let version, let occasion):
+            if let capture = captures.add(chunk, version: version, occasion, from: store.state) { tell(.captured(capture)) }
+        case .reportCapturing: break
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
         case .reportApplied(let version): tell(.applied(version: version))
         }

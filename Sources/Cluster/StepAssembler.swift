@@ -8,10 +8,13 @@ struct StepAssembler {
         var report: StepReport
         var seconds: Double
         var workers: Int
+        /// Microbatches that counted, by worker.
+        var shares: [String: Int]
     }
 
     private struct Entry {
         var scalars: [Double]?
+        var shares: [String: Int] = [:]
         var squaredNorms: [Double]?
         var decision: StepDecision?
         var seconds: Double?
@@ -34,7 +37,19 @@ struct StepAssembler {
 
     func clipScale(of step: Step) -> Double { entries[step]?.decision?.clipScale ?? 1 }
 
-    mutating func statistics(_ step: Step, _ values: [Double]) { entries[step, default: Entry()].scalars = values }
+    mutating func statistics(_ step: Step, _ values: [Double], shares: [String: Int]) {
+        entries[step, default: Entry()].scalars = values
+        entries[step]?.shares = shares
+    }
+
+    /// The first step is timed from the first assignment on.
+    mutating func begin(at now: Instant) { lastApplied = lastApplied ?? now }
+
+    /// Forgets what an ended timeline has left unfinished.
+    mutating func startOver(at now: Instant) {
+        entries = [:]
+        lastApplied = now
+    }
 
     mutating func applied(_ step: Step, at now: Instant) {
         let duration = lastApplied.map { now - $0 } ?? .zero
@@ -52,6 +67,6 @@ struct StepAssembler {
         let report = StepReport(
             plan: plan, step: step, scalars: scalars, squaredNorms: plan.needsNorms(at: step) ? entry.squaredNorms : nil,
             decision: decision)
-        return Done(report: report, seconds: seconds, workers: workers)
+        return Done(report: report, seconds: seconds, workers: workers, shares: entry.shares)
     }
 }

@@ -17,7 +17,9 @@ enum WorkerNews: Sendable {
     case assigned(Assignment)
     case ended(ControlMessage.Stop)
     case refused(ControlMessage.Refused)
-    /// Nothing was heard of the coordinator for this long.
+    /// The coordinator does not count this life as a member.
+    case rejoin(reason: String)
+    /// Nothing was heard of the coordinator for this long; said again with every further deadline.
     case silence(Duration)
 }
 
@@ -33,18 +35,24 @@ struct WorkerControl: SocketHandler {
     private var lastHeard = MonotonicClock.now()
     private var lastSent = MonotonicClock.now()
     private var lastTick = MonotonicClock.now()
+    /// What is said again until it is answered: hello until the welcome, ready until the first assignment.
+    private var unanswered: ControlMessage?
+    private var silencesTold = 0
 
     init(hello: ControlMessage.Hello, connectDeadline: Duration, tell: @escaping @Sendable (WorkerNews) -> Void) {
         self.hello = hello
         self.tell = tell
         deadline = connectDeadline
+        unanswered = .hello(hello)
     }
 
     mutating func started(port: inout LoopPort) { send(.hello(hello), port: &port) }
 
     mutating func posted(_ post: WorkerControlPost, port: inout LoopPort) {
         switch post {
-        case .ready(let ready): send(.ready(ready), port: &port)
+        case .ready(let ready):
+            unanswered = .ready(ready)
+            send(.ready(ready), port: &port)
         case .synchronized(let step): send(.synchronized(.init(step: step)), port: &port)
         case .progressed(let progress): self.progress = progress
         case .leave(let reason): send(.leaving(.init(reason: reason)), port: &port)
@@ -54,6 +62,7 @@ struct WorkerControl: SocketHandler {
 
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         lastHeard = MonotonicClock.now()
+        silencesTold = 0
         guard let control = try? message.withPart(0, { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) })
         else {
             return
@@ -61,14 +70,17 @@ struct WorkerControl: SocketHandler {
         switch control {
         case .welcome(let welcome):
             heartbeat = welcome.heartbeat
-            // The coordinator's own deadline for us, and time for it to be slow under load.
-            deadline = welcome.deadline * 4
+            deadline = welcome.deadline
+            if case .hello = unanswered { unanswered = nil }
             tell(.welcome(welcome))
         case .refused(let refused): tell(.refused(refused))
-        case .assignment(let notice): tell(.assigned(notice.assignment))
+        case .assignment(let notice):
+            unanswered = nil
+            tell(.assigned(notice.assignment))
+        case .rejoin(let rejoin): tell(.rejoin(reason: rejoin.reason))
         case .stop(let stop): tell(.ended(stop))
         case .coordinatorHeartbeat: break
-        case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: break
+        case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed, .statusRequest, .stopRequest, .status: break
         }
     }
 
@@ -76,15 +88,20 @@ struct WorkerControl: SocketHandler {
         // A gap means that this process was stopped: that counts against nobody.
         if now - lastTick > heartbeat { lastHeard = lastHeard + (now - lastTick) }
         lastTick = now
-        if now - lastHeard > deadline {
+        if now - lastHeard > deadline * (silencesTold + 1) {
+            silencesTold += 1
             tell(.silence(now - lastHeard))
-            lastHeard = now
         }
         guard now - lastSent >= heartbeat else { return }
         lastSent = now
+        if let unanswered { send(unanswered, port: &port) }
+        if case .hello = unanswered { return }
         sequence += 1
         send(
-            .workerHeartbeat(.init(step: progress.step, microbatchesComputed: UInt64(progress.microbatches), sequence: sequence)),
+            .workerHeartbeat(
+                .init(
+                    step: progress.step, timeline: progress.timeline, generation: progress.generation,
+                    microbatchesComputed: UInt64(progress.microbatches), sequence: sequence)),
             port: &port)
     }
 

@@ -29,7 +29,10 @@ struct LaneWork: Sendable {
 
 /// How far a worker has come, for its heartbeats; written by the data loop, read by the control loop.
 struct WorkerProgress: Sendable {
-    var step: Step = 0
+    /// The whole version held, if any.
+    var step: Step?
+    var timeline = Timeline(rawValue: 0)
+    var generation = Generation(rawValue: 0)
     var microbatches = 0
 }
 
@@ -81,12 +84,14 @@ struct WorkerData: SocketHandler {
 
     mutating func posted(_ post: WorkerPost, port: inout LoopPort) {
         switch post {
-        case .assigned(let assignment): handle(.assigned(assignment), port: &port)
+        case .assigned(let assignment):
+            handle(.assigned(assignment), port: &port)
+            reportProgress()
         case .computed(let result):
             progress.microbatches += result.node.count
             finished[result.node] = result
             handle(.computed(step: result.step, node: result.node), port: &port)
-            progressed(progress)
+            reportProgress()
         }
     }
 
@@ -96,8 +101,15 @@ struct WorkerData: SocketHandler {
             try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
             guard header.kind == .parameters else { throw RejectedFrame.misdirected(header.kind) }
             try checkShape(header)
-            take(header, message, port: &port)
+            try take(header, message, port: &port)
         } catch { rejected("\(error)") }
+    }
+
+    private mutating func reportProgress() {
+        progress.step = machine.version
+        progress.timeline = machine.currentTimeline ?? Timeline(rawValue: 0)
+        progress.generation = machine.currentGeneration ?? Generation(rawValue: 0)
+        progressed(progress)
     }
 
     private func checkShape(_ header: FrameHeader) throws {
@@ -109,7 +121,9 @@ struct WorkerData: SocketHandler {
         }
     }
 
-    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) {
+    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) throws {
+        let isWhole = message.partCount < 2 || message.withPart(1) { VectorKernels.checksum($0) == header.payloadChecksum }
+        guard isWhole else { throw RejectedFrame.checksum(header.kind) }
         machine.handle(
             .parametersArrived(chunk: header.chunk, version: header.step, timeline: header.timeline), into: &directives)
         for directive in directives {
@@ -119,21 +133,18 @@ struct WorkerData: SocketHandler {
             }
             waitingSince = MonotonicClock.now()
             if chunk == plan.chunks.statistics { continue }
-            store(chunk, message, header)
+            store(chunk, message)
         }
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func store(_ chunk: ChunkIndex, _ message: ReceivedMessage, _ header: FrameHeader) {
+    private mutating func store(_ chunk: ChunkIndex, _ message: ReceivedMessage) {
         let range = plan.chunks.chunks[Int(chunk.rawValue)].range
-        let isWhole = message.withPart(1) { payload in
+        message.withPart(1) { payload in
             var all = incoming.mutableSpan
             var part = all.part(range)
             VectorKernels.copy(bytes: payload, into: &part)
-            return VectorKernels.checksum(payload) == header.payloadChecksum
         }
-        // TCP has its own check; a mismatch here is a broken machine, and going on would break the law of the step.
-        if !isWhole { rejected("\(RejectedFrame.checksum(header.kind))") }
     }
 
     private mutating func handle(_ event: WorkerMachine.Event, port: inout LoopPort) {
@@ -152,10 +163,9 @@ struct WorkerData: SocketHandler {
                     kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
                 port: &port)
         case .reportSynchronized(let version): synchronized(version)
-        case .advance(let version):
+        case .advance:
             swap(&current, &incoming)
-            progress.step = version
-            progressed(progress)
+            reportProgress()
         case .compute(let step, let node): lane(LaneWork(step: step, node: node, parameters: current))
         case .push(let step, let node, let timeline): push(step, node, timeline, port: &port)
         case .discard(_, let node):

@@ -15,8 +15,14 @@ public struct WorkerService: Sendable {
     public var build: String
     /// How long the coordinator may take to answer at first.
     public var connectDeadline: Duration
+    /// How long a coordinator that was there may be silent before the worker gives up.
+    public var reconnectDeadline: Duration
 
-    public init(coordinator: Endpoint, name: String = "", build: String, connectDeadline: Duration = .seconds(30)) {
+    public init(
+        coordinator: Endpoint, name: String = "", build: String, connectDeadline: Duration = .seconds(30),
+        reconnectDeadline: Duration = .seconds(600)
+    ) {
+        self.reconnectDeadline = reconnectDeadline
         self.coordinator = coordinator
         self.name = name
         self.build = build
@@ -29,20 +35,37 @@ public struct WorkerService: Sendable {
     ///   experiment throws when they cannot be used here.
     public func run(log: Logger) throws {
         BLAS.useOneThread()
+        var prepared: Prepared?
+        while case .rejoin(let reason) = try live(&prepared, log) {
+            log.warning("joining anew", metadata: ["coordinator": "\(coordinator)", "reason": "\(reason)"])
+        }
+    }
+
+    /// What a worker keeps from one life to the next.
+    private struct Prepared {
+        var experimentYAML: String
+        var plan: TrainingPlan
+        var fingerprint: NumericFingerprint
+    }
+
+    private enum LifeEnding { case finished, rejoin(reason: String) }
+
+    /// One membership: from hello to the end of the run, or to the coordinator's word that it does not count this life.
+    private func live(_ prepared: inout Prepared?, _ log: Logger) throws -> LifeEnding {
         let identity = Self.newIdentity()
         let news = Mailbox<WorkerNews>(capacity: 1 << 16)
         let context = try TransportContext()
         let control = try SocketLoop(
             name: "plumb-control", context: context, role: .dealer(connect: coordinator, identity: identity), limits: .control
-        ) { [hello = hello(identity), connectDeadline] in
-            WorkerControl(hello: hello, connectDeadline: connectDeadline) { _ = news.offer($0) }
+        ) { [hello = hello(identity), patience = prepared == nil ? connectDeadline : reconnectDeadline] in
+            WorkerControl(hello: hello, connectDeadline: patience) { _ = news.offer($0) }
         }
         defer {
             control.stop()
             try? control.join(deadline: .seconds(5))
             try? context.close(deadline: .seconds(5))
         }
-        do { try work(identity, news, control, context, log) } catch {
+        do { return try work(identity, &prepared, news, control, context, log) } catch {
             if case .refused? = error as? ClusterError { throw error }
             try? control.post(.fail(sentence: "\(error)"))
             throw error
@@ -50,14 +73,13 @@ public struct WorkerService: Sendable {
     }
 
     private func work(
-        _ identity: WorkerID, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>, _ context: TransportContext,
+        _ identity: WorkerID, _ prepared: inout Prepared?, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>,
+        _ context: TransportContext,
         _ log: Logger
-    ) throws {
-        let welcome = try awaitWelcome(news)
-        let experiment = try Experiment(yaml: welcome.experimentYAML, source: "the coordinator's experiment")
-        try BLASCore.pin(experiment.cluster.blasCore)
-        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
-        let fingerprint = try plan.fingerprint()
+    ) throws -> LifeEnding {
+        let welcome = try awaitWelcome(news, prepared == nil ? connectDeadline : reconnectDeadline)
+        let ready = try prepare(welcome, &prepared)
+        let (plan, fingerprint) = (ready.plan, ready.fingerprint)
         let lane = LaneBox()
         let data = try SocketLoop(
             name: "plumb-data", context: context,
@@ -79,31 +101,50 @@ public struct WorkerService: Sendable {
                 .init(
                     blasConfiguration: fingerprint.blasConfiguration, blasCore: fingerprint.blasCore,
                     fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest)))
-        try follow(news, data)
+        return try follow(news, data, log)
     }
 
-    private func awaitWelcome(_ news: Mailbox<WorkerNews>) throws -> ControlMessage.Welcome {
+    private func prepare(_ welcome: ControlMessage.Welcome, _ prepared: inout Prepared?) throws -> Prepared {
+        if let prepared, prepared.experimentYAML == welcome.experimentYAML { return prepared }
+        let experiment = try Experiment(yaml: welcome.experimentYAML, source: "the coordinator's experiment")
+        try BLASCore.pin(experiment.cluster.blasCore)
+        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let ready = Prepared(experimentYAML: welcome.experimentYAML, plan: plan, fingerprint: try plan.fingerprint())
+        prepared = ready
+        return ready
+    }
+
+    private func awaitWelcome(_ news: Mailbox<WorkerNews>, _ patience: Duration) throws -> ControlMessage.Welcome {
         while true {
-            switch news.take(within: connectDeadline + .seconds(5)) {
+            switch news.take(within: patience + .seconds(5)) {
             case .welcome(let welcome): return welcome
             case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
             case .ended(let stop): throw ClusterError.aborted(reason: stop.reason)
-            case .assigned: continue
-            case nil, .silence: throw silent(connectDeadline)
+            case .assigned, .rejoin: continue
+            case nil, .silence: throw silent(patience)
             }
         }
     }
 
-    private func follow(_ news: Mailbox<WorkerNews>, _ data: SocketLoop<WorkerData>) throws {
+    private func follow(_ news: Mailbox<WorkerNews>, _ data: SocketLoop<WorkerData>, _ log: Logger) throws -> LifeEnding {
+        var nextWarning = Duration.zero
         while true {
             switch news.take(within: .seconds(60)) {
             case nil, .welcome: continue
             case .assigned(let assignment): try data.post(.assigned(assignment))
             case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
-            case .silence(let waited): throw silent(waited)
+            case .rejoin(let reason): return .rejoin(reason: reason)
+            case .silence(let waited):
+                if waited >= reconnectDeadline { throw silent(waited) }
+                if waited < nextWarning / 4 { nextWarning = .zero }
+                if waited < nextWarning { continue }
+                nextWarning = waited * 2
+                log.warning(
+                    "the coordinator is silent; waiting for it",
+                    metadata: ["coordinator": "\(coordinator)", "silent": "\(Int(waited / .seconds(1))) s"])
             case .ended(let stop):
                 switch stop.ending {
-                case .finished: return
+                case .finished: return .finished
                 case .aborted: throw ClusterError.aborted(reason: stop.reason)
                 case .interrupted: throw ClusterError.interrupted(reason: stop.reason)
                 }

@@ -56,7 +56,7 @@ extension TrainingSpecification {
         consistency = try section.choice("consistency", default: .bsp)
         placement = try section.choice("placement", default: .coordinator)
         validateEvery = Step(try section.integer("validateEvery", default: 50, in: 0...1_000_000_000))
-        checkpointEvery = Step(try section.integer("checkpointEvery", default: 0, in: 0...1_000_000_000))
+        checkpointEvery = Step(try section.integer("checkpointEvery", default: 100, in: 0...1_000_000_000))
         keepCheckpoints = try section.integer("keepCheckpoints", default: 3, in: 1...1_000_000)
         try section.finish()
     }

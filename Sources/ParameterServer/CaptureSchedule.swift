@@ -27,3 +27,13 @@ public struct CaptureSchedule: Hashable, Codable, Sendable {
         return parametersEvery.contains { $0 > 0 && version.isMultiple(of: $0) } ? .parameters : nil
     }
 }
+
+/// Why a version is copied.
+public enum CaptureOccasion: Hashable, Sendable {
+    /// The schedule says so; complete means with moments and state.
+    case scheduled(complete: Bool)
+    /// Somebody asked for a snapshot now; complete.
+    case requested
+
+    public var isComplete: Bool { self != .scheduled(complete: false) }
+}

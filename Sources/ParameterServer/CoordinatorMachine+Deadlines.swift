@@ -2,6 +2,7 @@ extension CoordinatorMachine {
     mutating func tick(_ now: Instant, into directives: inout [Directive]) {
         if let lastTick { forgive(now - lastTick) }
         lastTick = now
+        warnOfStalls(now, into: &directives)
         for member in members where now - member.heard > configuration.deadlines.liveness {
             remove(member.id, .lost, "not heard of for \(now - member.heard)", at: now, into: &directives)
             if phase == .ended { return }
@@ -9,8 +10,35 @@ extension CoordinatorMachine {
         switch phase {
         case .gathering: judgeGathering(now, into: &directives)
         case .running: judgeProgress(now, into: &directives)
+        case .bereft: judgeBereavement(now, into: &directives)
+        case .rollingBack: judgeRollback(now, into: &directives)
         case .ended: break
         }
+    }
+
+    /// Names a worker as soon as a heartbeat is overdue, within two heartbeats of the last.
+    private mutating func warnOfStalls(_ now: Instant, into directives: inout [Directive]) {
+        for index in members.indices where !members[index].isStalled {
+            let silence = now - members[index].heard
+            guard silence > configuration.deadlines.heartbeat * 7 / 4 else { continue }
+            members[index].isStalled = true
+            directives.append(.warnWait(Wait(subject: .heartbeat(members[index].id), waited: silence)))
+        }
+    }
+
+    private mutating func judgeBereavement(_ now: Instant, into directives: inout [Directive]) {
+        let waited = now - phaseStart
+        if waited > configuration.deadlines.join { return endWithoutWorkers(into: &directives) }
+        guard waited > nextWarning else { return }
+        nextWarning = nextWarning * 2
+        directives.append(.warnWait(Wait(subject: .workersToJoin(present: 0, needed: 1), waited: waited)))
+    }
+
+    private mutating func judgeRollback(_ now: Instant, into directives: inout [Directive]) {
+        let waited = now - phaseStart
+        guard waited > nextWarning else { return }
+        nextWarning = nextWarning * 2
+        directives.append(.warnWait(Wait(subject: .snapshotInPlace, waited: waited)))
     }
 
     /// Time during which this process was stopped counts against nobody.
@@ -19,6 +47,7 @@ extension CoordinatorMachine {
         for index in members.indices { members[index].heard = members[index].heard + gap }
         phaseStart = phaseStart + gap
         stepStart = stepStart + gap
+        if let stopping { self.stopping = (stopping.reason, stopping.since + gap) }
     }
 
     private mutating func judgeGathering(_ now: Instant, into directives: inout [Directive]) {
@@ -32,9 +61,13 @@ extension CoordinatorMachine {
     }
 
     private mutating func judgeProgress(_ now: Instant, into directives: inout [Directive]) {
+        if let stopping, now - stopping.since > progressDeadline {
+            return end(.interrupted(reason: stopping.reason, snapshot: nil), into: &directives)
+        }
         let waited = now - stepStart
         guard waited > nextWarning else { return }
         nextWarning = nextWarning * 2
         directives.append(.warnWait(Wait(subject: .gradients(step: version), waited: waited)))
+        relieveThoseBehind(at: now, into: &directives)
     }
 }

@@ -6,7 +6,8 @@ extension CoordinatorMachine {
         record(worker, .joined, "", into: &directives)
         switch phase {
         case .running: assign(members.count - 1, into: &directives)
-        case .ended: break
+        case .bereft: rollBack(at: now, into: &directives)
+        case .rollingBack, .ended: break
         case .gathering:
             guard members.count >= configuration.workersToStart else { return }
             phase = .running
@@ -29,6 +30,23 @@ extension CoordinatorMachine {
         deal(into: &directives)
     }
 
+    /// A sign of life, and what the worker knows: what it has missed is said again.
+    mutating func hear(_ worker: WorkerID, _ report: WorkerReport?, at now: Instant, into directives: inout [Directive]) {
+        guard let index = members.firstIndex(where: { $0.id == worker }) else { return directives.append(.expel(worker)) }
+        members[index].heard = now
+        members[index].isStalled = false
+        guard let report else { return }
+        members[index].reported = report.timeline == timeline ? report.version : nil
+        if report.timeline == timeline && report.version != nil { synchronize(worker, into: &directives) }
+        guard let told = members[index].assignment, told.timeline != report.timeline || told.generation != report.generation else {
+            return
+        }
+        directives.append(.assign(worker, told, members: members.count))
+    }
+
+    /// Whether the worker is a member that was silent for longer than heartbeats are apart.
+    public func isStalled(_ worker: WorkerID) -> Bool { members.first { $0.id == worker }?.isStalled ?? false }
+
     mutating func remove(
         _ worker: WorkerID, _ change: Membership.Change, _ reason: String, at now: Instant, into directives: inout [Directive]
     ) {
@@ -38,10 +56,60 @@ extension CoordinatorMachine {
         directives.append(.unsubscribe(worker))
         record(worker, change, reason, into: &directives)
         guard phase == .running else { return }
-        if members.isEmpty {
-            return end(.failed(.allWorkersLost(last: worker, reason: reason, step: version)), into: &directives)
+        lastLost = (worker, reason)
+        if members.contains(where: \.isSynchronized) { return inherit(gone.partitions, into: &directives) }
+        phase = .bereft
+        phaseStart = now
+        nextWarning = configuration.deadlines.progress
+        if !members.isEmpty { rollBack(at: now, into: &directives) }
+    }
+
+    /// With the last worker that held a whole version the means to recompute it are gone: back to the last snapshot.
+    private mutating func rollBack(at now: Instant, into directives: inout [Directive]) {
+        phase = .rollingBack
+        phaseStart = now
+        rollbacksInARow += 1
+        for index in members.indices { members[index].reported = nil }
+        timeline = timeline.next
+        directives.append(.rollBack(timeline: timeline))
+    }
+
+    mutating func rolledBack(_ version: Step, _ timeline: Timeline, at now: Instant, into directives: inout [Directive]) {
+        guard phase == .rollingBack else { return }
+        self.timeline = timeline
+        self.version = version
+        (reduced, applied) = (0, 0)
+        (phaseStart, stepStart) = (now, now)
+        nextWarning = progressDeadline
+        guard !members.isEmpty else {
+            phase = .bereft
+            return
         }
-        inherit(gone.partitions, into: &directives)
+        phase = .running
+        generation = generation.next
+        for index in members.indices { members[index].isSynchronized = true }
+        deal(into: &directives)
+    }
+
+    /// Takes work from members that do not hold the version it is for and have not come to hold it: frames lost with a connection may
+    /// have carried what no shard has any more. When nobody holds it, the run goes back to the last snapshot.
+    mutating func relieveThoseBehind(at now: Instant, into directives: inout [Directive]) {
+        var freed: [Partition] = []
+        for index in members.indices where members[index].isSynchronized && (members[index].reported ?? 0) < version {
+            members[index].isSynchronized = false
+            freed += members[index].partitions
+            members[index].partitions = []
+        }
+        if freed.isEmpty && members.contains(where: \.isSynchronized) { return }
+        generation = generation.next
+        guard members.contains(where: \.isSynchronized) else { return rollBack(at: now, into: &directives) }
+        for index in members.indices where !members[index].isSynchronized { assign(index, into: &directives) }
+        inherit(freed.sorted(), into: &directives)
+    }
+
+    mutating func endWithoutWorkers(into directives: inout [Directive]) {
+        guard let lastLost else { return }
+        end(.failed(.allWorkersLost(last: lastLost.worker, reason: lastLost.reason, step: version)), into: &directives)
     }
 
     /// Cuts the partitions into contiguous ranges, one a synchronized member in order of joining.
@@ -69,9 +137,10 @@ extension CoordinatorMachine {
         for index in changed.sorted() { assign(index, into: &directives) }
     }
 
-    private func assign(_ index: Int, into directives: inout [Directive]) {
+    private mutating func assign(_ index: Int, into directives: inout [Directive]) {
         let assignment = Assignment(
             timeline: timeline, generation: generation, fromStep: version, partitions: members[index].partitions)
+        members[index].assignment = assignment
         directives.append(.assign(members[index].id, assignment, members: members.count))
     }
 

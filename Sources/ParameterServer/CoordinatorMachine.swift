@@ -55,8 +55,8 @@ public struct CoordinatorMachine: Sendable {
         case joined(WorkerID)
         /// A worker holds a whole version for the first time.
         case synchronized(WorkerID)
-        /// Something was heard of a worker.
-        case heard(WorkerID)
+        /// Something was heard of a worker; its report says what it knows, so that a lost assignment is sent again.
+        case heard(WorkerID, WorkerReport?)
         /// A worker said goodbye, failed, or its process is known to be gone.
         case left(WorkerID, reason: String)
         /// Every parameter chunk of a shard host is rooted at `step`.
@@ -67,8 +67,14 @@ public struct CoordinatorMachine: Sendable {
         case gradientRefused(step: Step, reason: String)
         /// Every chunk of a shard host has reached `version`.
         case shardApplied(version: Step)
-        /// The user asks the run to end.
+        /// Version `version` of `timeline` is in place on every shard host: what `.rollBack` asked for.
+        case rolledBack(version: Step, timeline: Timeline)
+        /// The user asks the run to end after a snapshot.
         case stopRequested(reason: String)
+        /// What `.requestSnapshot` asked for is on disk, or could not be written.
+        case snapshotEnded(version: Step?)
+        /// No worker can come any more.
+        case workersExhausted
         case ticked
     }
 
@@ -87,6 +93,12 @@ public struct CoordinatorMachine: Sendable {
         case warnWait(Wait)
         /// Version `version` is in place everywhere.
         case stepDone(version: Step)
+        /// Tell a worker that was heard but is no member (any more) to join anew.
+        case expel(WorkerID)
+        /// Nobody holds a whole version any more: put the last snapshot in place as this timeline, then answer with `.rolledBack`.
+        case rollBack(timeline: Timeline)
+        /// Take a complete snapshot as soon as possible and answer with `.snapshotEnded`.
+        case requestSnapshot
         case end(Outcome)
     }
 
@@ -108,15 +120,23 @@ public struct CoordinatorMachine: Sendable {
         public enum Subject: Hashable, Sendable {
             case workersToJoin(present: Int, needed: Int)
             case gradients(step: Step)
+            case heartbeat(WorkerID)
+            case snapshotInPlace
         }
         public var subject: Subject
         public var waited: Duration
+
+        public init(subject: Subject, waited: Duration) {
+            self.subject = subject
+            self.waited = waited
+        }
     }
 
     /// How the run ended.
     public enum Outcome: Hashable, Sendable {
         case finished
-        case interrupted(reason: String)
+        /// Stopped on request; `snapshot` is the version that the run can go on from, nil if none was taken for the occasion.
+        case interrupted(reason: String, snapshot: Step?)
         case failed(Failure)
     }
 
@@ -134,20 +154,32 @@ public struct CoordinatorMachine: Sendable {
         var partitions: [Partition] = []
         /// Whether the worker has held a whole version, and therefore holds every later one in time.
         var isSynchronized = false
+        /// What it was told last.
+        var assignment: Assignment?
+        /// The version that it said it holds, on this timeline.
+        var reported: Step?
+        /// Whether its silence has been logged.
+        var isStalled = false
     }
 
-    enum Phase: Sendable { case gathering, running, ended }
+    /// Bereft: nobody holds a whole version any more, and nobody is there to restore one for.
+    enum Phase: Sendable { case gathering, running, bereft, rollingBack, ended }
 
     public let configuration: Configuration
-    public private(set) var timeline: Timeline
+    public internal(set) var timeline: Timeline
     public internal(set) var generation = Generation(rawValue: 0)
     /// The version that every chunk has reached.
-    public private(set) var version: Step
+    public internal(set) var version: Step
     var phase = Phase.gathering
     /// In order of joining.
     var members: [Member] = []
-    private var reduced = 0
-    private var applied = 0
+    var reduced = 0
+    var applied = 0
+    /// Set once the run is asked to end: why, and since when a snapshot is awaited.
+    var stopping: (reason: String, since: Instant)?
+    /// Rollbacks since a step was last applied: each doubles the patience with the next one.
+    var rollbacksInARow = 0
+    var lastLost: (worker: WorkerID, reason: String)?
     var lastTick: Instant?
     var phaseStart: Instant
     var stepStart: Instant
@@ -167,40 +199,72 @@ public struct CoordinatorMachine: Sendable {
     /// The workers in order of joining, with what each computes.
     public var assignments: [(worker: WorkerID, partitions: [Partition])] { members.map { ($0.id, $0.partitions) } }
 
+    /// What the coordinator is doing, in a word for people.
+    public var phaseName: String {
+        if stopping != nil && phase == .running { return "stopping" }
+        return switch phase {
+        case .gathering: "waiting for workers"
+        case .running: "running"
+        case .bereft: "waiting for any worker"
+        case .rollingBack: "rolling back"
+        case .ended: "ended"
+        }
+    }
+
+    /// How long the present wait has lasted: for workers before and between, for the step's gradients while it runs.
+    public func waited(at now: Instant) -> Duration { now - (phase == .running ? stepStart : phaseStart) }
+
+    /// Time since the last sign of life.
+    public func silence(of worker: WorkerID, at now: Instant) -> Duration {
+        members.first { $0.id == worker }.map { now - $0.heard } ?? .zero
+    }
+
     /// Takes one event that happened at `now`; appends what must be done to `directives`.
     public mutating func handle(_ event: Event, at now: Instant, into directives: inout [Directive]) {
         if phase == .ended { return }
         switch event {
         case .joined(let worker): join(worker, at: now, into: &directives)
         case .synchronized(let worker): synchronize(worker, into: &directives)
-        case .heard(let worker):
-            if let index = members.firstIndex(where: { $0.id == worker }) { members[index].heard = now }
+        case .heard(let worker, let report): hear(worker, report, at: now, into: &directives)
         case .left(let worker, let reason): remove(worker, .left, reason, at: now, into: &directives)
         case .shardReduced(let step):
-            guard step == version else { return }
+            guard step == version, phase != .rollingBack else { return }
             reduced += 1
             if reduced == configuration.shardHosts { directives.append(.judgeGradient(step: step)) }
         case .gradientAccepted(let step):
-            if step == version { directives.append(.allowApply(step: step, timeline: timeline)) }
+            if step == version && phase != .rollingBack { directives.append(.allowApply(step: step, timeline: timeline)) }
         case .gradientRefused(let step, let reason):
             end(.failed(.gradientNotFinite(step: step, reason: reason)), into: &directives)
         case .shardApplied(let version): applied(version, at: now, into: &directives)
-        case .stopRequested(let reason): end(.interrupted(reason: reason), into: &directives)
+        case .rolledBack(let version, let timeline): rolledBack(version, timeline, at: now, into: &directives)
+        case .stopRequested(let reason): requestStop(reason, at: now, into: &directives)
+        case .snapshotEnded(let version):
+            if let stopping { end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
+        case .workersExhausted: if members.isEmpty { endWithoutWorkers(into: &directives) }
         case .ticked: tick(now, into: &directives)
         }
     }
 
     private mutating func applied(_ version: Step, at now: Instant, into directives: inout [Directive]) {
-        guard version == self.version + 1 else { return }
+        guard version == self.version + 1, phase != .rollingBack else { return }
         applied += 1
         guard applied == configuration.shardHosts else { return }
         self.version = version
         (reduced, applied) = (0, 0)
+        rollbacksInARow = 0
         remember(now - stepStart)
         stepStart = now
         nextWarning = progressDeadline
         directives.append(.stepDone(version: version))
         if version == configuration.steps { end(.finished, into: &directives) }
+    }
+
+    /// A run that has begun is left with a snapshot; one that has not has nothing to lose.
+    private mutating func requestStop(_ reason: String, at now: Instant, into directives: inout [Directive]) {
+        guard phase == .running else { return end(.interrupted(reason: reason, snapshot: nil), into: &directives) }
+        if stopping != nil { return }
+        stopping = (reason, now)
+        directives.append(.requestSnapshot)
     }
 
     mutating func end(_ outcome: Outcome, into directives: inout [Directive]) {
@@ -216,6 +280,21 @@ public struct CoordinatorMachine: Sendable {
     /// max(the configured least, ten median steps).
     var progressDeadline: Duration {
         let median = stepDurations.isEmpty ? .zero : stepDurations.sorted()[stepDurations.count / 2]
-        return max(configuration.deadlines.progress, median * 10)
+        return max(configuration.deadlines.progress, median * 10) * (1 << min(rollbacksInARow, 10))
+    }
+}
+
+/// What a worker says of itself with every heartbeat.
+public struct WorkerReport: Hashable, Sendable {
+    public var timeline: Timeline
+    /// Of the assignment that it follows; 0 before the first.
+    public var generation: Generation
+    /// The whole version that it holds, if any.
+    public var version: Step?
+
+    public init(timeline: Timeline, generation: Generation, version: Step?) {
+        self.timeline = timeline
+        self.generation = generation
+        self.version = version
     }
 }

@@ -15,6 +15,8 @@ public struct Timeline: RawRepresentable, Hashable, Comparable, Codable, Sendabl
     public var rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// The timeline after this one.
+    public var next: Timeline { Timeline(rawValue: rawValue + 1) }
 }
 
 /// One life of one worker process: a restarted worker is another peer.

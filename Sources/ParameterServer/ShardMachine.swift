@@ -43,6 +43,8 @@ public struct ShardMachine: Sendable {
         case unsubscribed(WorkerID)
         /// `worker` misses these chunks of `version`; it gets what is there if that is as new.
         case parametersRequested(WorkerID, version: Step, chunks: [ChunkIndex])
+        /// A snapshot is wanted as soon as every chunk passes through one version.
+        case captureRequested
         /// The shell put version `version` of a new timeline in place (start, resume, rollback).
         case restored(version: Step, timeline: Timeline)
     }
@@ -64,7 +66,9 @@ public struct ShardMachine: Sendable {
         /// Hand the sum of the step's scalars to the coordinator.
         case deliverStatistics(step: Step)
         /// Copy the chunk's parameters, and its moments and state if asked, for the coordinator.
-        case capture(chunk: ChunkIndex, version: Step, complete: Bool)
+        case capture(chunk: ChunkIndex, version: Step, CaptureOccasion)
+        /// A requested capture will be of this version.
+        case reportCapturing(version: Step)
         /// Send the chunk's present version.
         case publish(chunk: ChunkIndex, version: Step, to: [WorkerID])
         /// Every chunk hosted here has reached `version`.
@@ -82,6 +86,8 @@ public struct ShardMachine: Sendable {
     private var states: [ChunkState]
     private var subscribers: [(worker: WorkerID, fromVersion: Step)] = []
     private var rootedParameterChunks = 0
+    /// The version of a requested capture that some chunks have not reached.
+    private var requestedCapture: Step?
     private let parameterChunks: Int
 
     /// A shard that holds version 0 of the first timeline.
@@ -129,6 +135,7 @@ public struct ShardMachine: Sendable {
                 guard let place = place(of: chunk), states[place].version >= version else { continue }
                 directives.append(.publish(chunk: chunk, version: states[place].version, to: [worker]))
             }
+        case .captureRequested: requestCapture(into: &directives)
         case .restored(let version, let timeline): restore(version, timeline, into: &directives)
         }
     }
@@ -209,11 +216,25 @@ extension ShardMachine {
         if version > before { directives.append(.reportApplied(version: version)) }
     }
 
+    /// Every chunk passes through the version that the foremost has reached: nobody goes beyond it before all are there.
+    private mutating func requestCapture(into directives: inout [Directive]) {
+        let parameters = configuration.chunks.indices.filter { configuration.chunks[$0] != configuration.statistics }
+        guard let target = parameters.map({ states[$0].version }).max() else { return }
+        directives.append(.reportCapturing(version: target))
+        for place in parameters where states[place].version == target {
+            directives.append(.capture(chunk: configuration.chunks[place], version: target, .requested))
+        }
+        requestedCapture = target
+    }
+
     /// Captures and publishes the present version of a chunk.
     private func announce(_ place: Int, into directives: inout [Directive]) {
         let (chunk, version) = (configuration.chunks[place], states[place].version)
         if chunk != configuration.statistics, let capture = configuration.captures.capture(at: version) {
-            directives.append(.capture(chunk: chunk, version: version, complete: capture == .complete))
+            directives.append(.capture(chunk: chunk, version: version, .scheduled(complete: capture == .complete)))
+        }
+        if chunk != configuration.statistics && version == requestedCapture {
+            directives.append(.capture(chunk: chunk, version: version, .requested))
         }
         let readers = subscribers.filter { $0.fromVersion <= version }.map(\.worker)
         if !readers.isEmpty { directives.append(.publish(chunk: chunk, version: version, to: readers)) }
@@ -234,6 +255,9 @@ extension ShardMachine {
     private mutating func restore(_ version: Step, _ timeline: Timeline, into directives: inout [Directive]) {
         self.timeline = timeline
         rootedParameterChunks = 0
+        requestedCapture = nil
+        // Whoever reads this timeline asks for it.
+        subscribers = []
         for place in states.indices {
             let (chunk, held) = (configuration.chunks[place], states[place].held)
             if !held.isEmpty { directives.append(.discard(chunk: chunk, nodes: held)) }

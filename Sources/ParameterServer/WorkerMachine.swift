@@ -48,6 +48,8 @@ public struct WorkerMachine: Sendable {
     /// Partitions computed, or being computed, at `version`, ascending.
     private var covered: [Partition] = []
     private var computing: [TreeNode] = []
+    /// How often the wait for the incoming version has been too long.
+    private var waits = 0
 
     /// A worker that holds nothing yet. `frameCount` counts the chunks of parameters and the statistics chunk.
     public init(tree: ReductionTree, frameCount: Int, steps: Step) {
@@ -58,6 +60,9 @@ public struct WorkerMachine: Sendable {
 
     /// The timeline of the assignment in force.
     public var currentTimeline: Timeline? { timeline }
+
+    /// The generation of the assignment in force.
+    public var currentGeneration: Generation? { assignment?.generation }
 
     /// The chunks of the next version that have not arrived, ascending.
     public var missingChunks: [ChunkIndex] {
@@ -72,11 +77,22 @@ public struct WorkerMachine: Sendable {
         case .parametersArrived(let chunk, let version, let timeline):
             receive(chunk, version, timeline, into: &directives)
         case .computed(let step, let node): finish(step, node, into: &directives)
-        case .waitedTooLong:
-            if let incoming, incoming.missing > 0, computing.isEmpty {
-                directives.append(.requestParameters(version: incoming.version, chunks: missingChunks))
-            }
+        case .waitedTooLong: askAgain(into: &directives)
         }
+    }
+
+    /// A frame may be lost with its connection: asks for what is missing, and, at waits that double, computes and pushes again what
+    /// may not have arrived. A push that did arrive is dropped by its name.
+    private mutating func askAgain(into directives: inout [Directive]) {
+        guard let incoming, incoming.missing > 0, computing.isEmpty, let timeline else { return }
+        waits += 1
+        guard version != nil else {
+            return directives.append(.subscribe(fromVersion: incoming.version, timeline: timeline))
+        }
+        directives.append(.requestParameters(version: incoming.version, chunks: missingChunks))
+        guard waits >= 2, waits.nonzeroBitCount == 1 else { return }
+        covered = []
+        startComputing(into: &directives)
     }
 
     private mutating func assign(_ assignment: Assignment, into directives: inout [Directive]) {
@@ -96,6 +112,7 @@ public struct WorkerMachine: Sendable {
     }
 
     private mutating func expect(_ version: Step) {
+        waits = 0
         incoming = (version, Array(repeating: false, count: frameCount), frameCount)
     }
 

@@ -5,7 +5,7 @@ import Glibc
 /// The lock is the kernel's (`flock` on the file `lease`, which holds the process id and the host): it is free as soon as
 /// the holder has ended, however it ended, so a stale file never bars a run. A clean end removes the file too.
 /// On a network file system the lock holds as far as that system's `flock` does (NFS since Linux 2.6.12).
-public struct CoordinatorLease: ~Copyable {
+public struct CoordinatorLease: ~Copyable, Sendable {
     /// The lock file.
     public let path: String
     private let file: PosixFile
@@ -15,6 +15,9 @@ public struct CoordinatorLease: ~Copyable {
     public init(of run: RunDirectory) throws(RunDirectoryError) {
         path = run.leasePath
         file = try Self.written(run)
+        // Only the holder may: they are nobody's.
+        try? DurableFile.removeAbandoned(in: run.checkpointsPath)
+        try? DurableFile.removeAbandoned(in: run.path)
     }
 
     private static func written(_ run: RunDirectory) throws(RunDirectoryError) -> PosixFile {
@@ -31,6 +34,12 @@ public struct CoordinatorLease: ~Copyable {
         } catch {
             preconditionFailure("the lease throws no other error: \(error)")
         }
+    }
+
+    /// Whether some process holds the lease of `run` now. Blocking.
+    public static func isHeld(of run: RunDirectory) -> Bool {
+        guard let file = try? PosixFile.open(run.leasePath, O_RDWR) else { return false }
+        return !((try? file.tryLock()) ?? false)
     }
 
     deinit {

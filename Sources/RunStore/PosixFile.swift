@@ -1,7 +1,7 @@
 import Glibc
 
 /// An open file; closed when it goes out of scope. Reads go by position, so several threads may read at once.
-struct PosixFile: ~Copyable {
+struct PosixFile: ~Copyable, Sendable {
     let descriptor: Int32
 
     private init(descriptor: Int32) { self.descriptor = descriptor }

@@ -16,6 +16,11 @@ public struct RunDirectory: Hashable, Sendable {
     /// The lock file of the run's coordinator: see `CoordinatorLease`.
     public var leasePath: String { "\(path)/lease" }
 
+    /// The number of the last timeline that was begun: see `beginTimeline`.
+    var timelinePath: String { "\(path)/timeline" }
+    /// Where the running coordinator listens; absent when none runs.
+    var endpointPath: String { "\(path)/endpoint" }
+
     /// Makes `<parent>/<name>-<id>/` and the directories above it.
     ///
     /// Without `id` the date and time (UTC) is taken, followed by `-2`, `-3` … when that directory exists, so that two
@@ -65,12 +70,55 @@ public struct RunDirectory: Hashable, Sendable {
     /// Writes the resolved experiment, durably and whole. Blocking.
     /// - Throws: `RunDirectoryError.notWritable`.
     public func writeExperiment(_ text: String) throws(RunDirectoryError) {
-        do {
-            var file = try DurableFile(path: experimentPath)
-            let bytes = Array(text.utf8)
-            unsafe try file.write(bytes.span.bytes)
-            _ = try file.commit()
-        } catch { throw .notWritable(path: path, error) }
+        do { try writeDurably(Array(text.utf8), to: experimentPath) } catch { throw .notWritable(path: path, error) }
+    }
+
+    func writeDurably(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        var file = try DurableFile(path: path)
+        unsafe try file.write(bytes.span.bytes)
+        _ = try file.commit()
+    }
+
+    /// Begins the timeline after every one that was begun here; its number is on disk before it is returned. Blocking.
+    ///
+    /// - Throws: `RunDirectoryError.notWritable`; `SnapshotError` when the file does not hold a number.
+    public func beginTimeline() throws -> UInt32 {
+        var last: UInt32 = 0
+        if (try? PosixFile.status(of: timelinePath)) != nil {
+            let text = String(decoding: try Self.bytes(of: timelinePath, limit: 64), as: UTF8.self)
+            guard let number = UInt32(text.filter { !$0.isWhitespace }), number < UInt32.max else {
+                throw SnapshotError(
+                    timelinePath, "it does not hold a number; write the largest timeline of checkpoints/*.json into it")
+            }
+            last = number
+        }
+        do { try writeDurably(Array("\(last + 1)\n".utf8), to: timelinePath) } catch {
+            throw RunDirectoryError.notWritable(path: path, error)
+        }
+        return last + 1
+    }
+
+    /// Says where the coordinator of this run listens; nil that none does. Blocking.
+    public func publishEndpoint(_ endpoint: String?) {
+        guard let endpoint else {
+            unsafe unlink(endpointPath)
+            return
+        }
+        // Without it `plumb status` cannot find the coordinator, which is no reason to stop training.
+        try? writeDurably(Array("\(endpoint)\n".utf8), to: endpointPath)
+    }
+
+    /// Where the coordinator of this run listens, if one has said so.
+    public var publishedEndpoint: String? {
+        guard let bytes = try? Self.bytes(of: endpointPath, limit: 1024) else { return nil }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+    }
+
+    /// The resolved experiment that the run was begun with. Blocking.
+    ///
+    /// - Throws: `SnapshotError`.
+    public func readExperiment() throws(SnapshotError) -> String {
+        String(decoding: try Self.bytes(of: experimentPath, limit: 4 << 20), as: UTF8.self)
     }
 
     /// A lease alone counts too: its run has just begun, or ended before it wrote anything else.

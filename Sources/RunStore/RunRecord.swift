@@ -10,6 +10,22 @@ public final class RunRecord {
 
     private let queue: DatabaseQueue
     private var pending: [(sql: String, arguments: StatementArguments)] = []
+    /// Rows of an earlier history that the present one must repeat, by table and step, in their order.
+    private var expected: [String: [Int64: [[DatabaseValue]]]] = [:]
+    private var difference: ReplayDifference?
+
+    /// A value that an earlier history of the run saw otherwise.
+    public struct ReplayDifference: Error, Hashable, Sendable, CustomStringConvertible {
+        public var table: String
+        public var step: Int64
+        public var before: String
+        public var now: String
+
+        public var description: String {
+            "replaying step \(step) gave another row of \(table) than before (\(before); now \(now)), so the same bits are not kept and "
+                + "the run stops; look for a machine that computes wrongly, or for a changed build"
+        }
+    }
 
     /// Opens the record at `path`, with its tables. Blocking.
     public init(path: String) throws {
@@ -29,12 +45,100 @@ public final class RunRecord {
 
     /// Writes what was gathered, in one transaction. Blocking.
     public func flush() throws {
+        if let difference { throw difference }
         if pending.isEmpty { return }
         let rows = pending
-        pending.removeAll(keepingCapacity: true)
         try queue.write { database in
             for row in rows { try database.cachedStatement(sql: row.sql).execute(arguments: row.arguments) }
         }
+        // What the disk did not take is kept for the next time.
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// Rows that wait for `flush`.
+    public var pendingRows: Int { pending.count }
+
+    /// Goes back to version `step`: what was recorded from there on is taken out, and what is recorded from now on must equal it.
+    ///
+    /// Blocking.
+    public func beginReplay(from step: UInt64) throws {
+        try flush()
+        let first = Int64(step)
+        try queue.write { database in
+            for table in ["steps", "validations", "layer_diagnostics", "spectra"] {
+                for row in try Row.fetchAll(
+                    database, sql: "SELECT * FROM \(table) WHERE step >= ? ORDER BY rowid", arguments: [first])
+                {
+                    guard let at: Int64 = row["step"] else { continue }
+                    expected[table, default: [:]][at, default: []].append(Array(row.databaseValues))
+                }
+            }
+            for table in ["steps", "validations", "layer_diagnostics", "spectra", "step_timings", "contributions"] {
+                try database.execute(sql: "DELETE FROM \(table) WHERE step >= ?", arguments: [first])
+            }
+        }
+    }
+
+    /// Adds a row whose values are under the law of the same bits: on a replay they must be those of before.
+    private func addRepeatable(_ table: String, _ step: UInt64, _ values: [(any DatabaseValueConvertible)?]) {
+        let row = values.map { $0?.databaseValue ?? .null }
+        let at = Int64(step)
+        if var rows = expected[table]?[at], !rows.isEmpty {
+            let before = rows.removeFirst()
+            expected[table]?[at] = rows.isEmpty ? nil : rows
+            if before != row && difference == nil {
+                let place = zip(before, row).first { $0 != $1 }
+                difference = ReplayDifference(
+                    table: table, step: at, before: place.map { "\($0.0)" } ?? "", now: place.map { "\($0.1)" } ?? "")
+            }
+        }
+        add("INSERT INTO \(table) VALUES (\(row.map { _ in "?" }.joined(separator: ", ")))", StatementArguments(row))
+    }
+
+    /// The best validation so far and the last one, as a resumed run finds them. Blocking.
+    public func validationsSoFar() throws -> (best: (step: UInt64, accuracy: Double, loss: Double)?, last: (Double, Double, Int)?) {
+        try flush()
+        return try queue.read { database in
+            let best = try Row.fetchOne(
+                database, sql: "SELECT * FROM validations WHERE split = 'validation' AND is_best ORDER BY step DESC LIMIT 1")
+            let last = try Row.fetchOne(
+                database, sql: "SELECT * FROM validations WHERE split = 'validation' ORDER BY step DESC LIMIT 1")
+            return (
+                best.map { (UInt64($0["step"] as Int64), $0["accuracy"], $0["loss"]) },
+                last.map { ($0["loss"], $0["accuracy"], $0["count"]) }
+            )
+        }
+    }
+
+    /// A fact of the run, once written. Blocking.
+    public func readMeta(_ key: String) throws -> String? {
+        try flush()
+        return try queue.read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
+    }
+
+    /// The last step recorded, and its loss. Blocking.
+    public func lastStep() throws -> (step: UInt64, trainLoss: Double)? {
+        try flush()
+        return try queue.read { database in
+            try Row.fetchOne(database, sql: "SELECT step, train_loss FROM steps ORDER BY step DESC LIMIT 1").map {
+                (UInt64($0["step"] as Int64), $0["train_loss"])
+            }
+        }
+    }
+
+    /// Microbatches that counted, by worker. Blocking.
+    public func contributions() throws -> [String: Int] {
+        try flush()
+        return try queue.read { database in
+            let rows = try Row.fetchAll(
+                database, sql: "SELECT worker, SUM(microbatches) AS total FROM contributions GROUP BY worker")
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["worker"], $0["total"]) })
+        }
+    }
+
+    /// How many microbatches of each worker counted in a step.
+    public func contribution(_ step: UInt64, worker: String, microbatches: Int) {
+        add("INSERT OR REPLACE INTO contributions VALUES (?, ?, ?)", [Int64(step), worker, microbatches])
     }
 
     /// Writes what was gathered and closes the file, the write-ahead log merged.
@@ -48,32 +152,32 @@ public final class RunRecord {
     public func step(
         _ step: UInt64, trainLoss: Double, trainAccuracy: Double, gradientNorm: Double?, clipScale: Double, learningRate: Double
     ) {
-        add(
-            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?)",
+        addRepeatable(
+            "steps", step,
             [Int64(step), trainLoss, trainAccuracy, gradientNorm, clipScale, learningRate])
     }
 
     public func stepTiming(_ step: UInt64, wallSeconds: Double, samplesPerSecond: Double, workers: Int) {
-        add("INSERT INTO step_timings VALUES (?, ?, ?, ?)", [Int64(step), wallSeconds, samplesPerSecond, workers])
+        add("INSERT OR REPLACE INTO step_timings VALUES (?, ?, ?, ?)", [Int64(step), wallSeconds, samplesPerSecond, workers])
     }
 
     public func validation(_ step: UInt64, split: String, loss: Double, accuracy: Double, count: Int, isBest: Bool) {
-        add("INSERT INTO validations VALUES (?, ?, ?, ?, ?, ?)", [Int64(step), split, loss, accuracy, count, isBest])
+        addRepeatable("validations", step, [Int64(step), split, loss, accuracy, count, isBest])
     }
 
     /// One quantity of one diagnostic; `layer` nil for the whole network, `value` nil with a reason for n/a.
     public func diagnostic(
         _ step: UInt64, layer: Int?, diagnostic: String, quantity: String, value: Double?, uncertainty: Double?, reason: String?
     ) {
-        add(
-            "INSERT INTO layer_diagnostics VALUES (?, ?, ?, ?, ?, ?, ?)",
+        addRepeatable(
+            "layer_diagnostics", step,
             [Int64(step), layer, diagnostic, quantity, value, uncertainty, reason])
     }
 
     /// Singular values, descending, as little-endian float32.
     public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float]) {
         let bytes = singularValues.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } }
-        add("INSERT INTO spectra VALUES (?, ?, ?, ?, ?)", [Int64(step), layer, tensor, singularValues.count, Data(bytes)])
+        addRepeatable("spectra", step, [Int64(step), layer, tensor, singularValues.count, Data(bytes)])
     }
 
     public func membership(
@@ -100,6 +204,8 @@ public final class RunRecord {
           gradient_norm REAL, clip_scale REAL NOT NULL, learning_rate REAL NOT NULL);
         CREATE TABLE IF NOT EXISTS step_timings(step INTEGER PRIMARY KEY, wall_seconds REAL NOT NULL,
           samples_per_second REAL NOT NULL, workers INTEGER NOT NULL);
+        CREATE TABLE IF NOT EXISTS contributions(step INTEGER NOT NULL, worker TEXT NOT NULL, microbatches INTEGER NOT NULL,
+          PRIMARY KEY(step, worker));
         CREATE TABLE IF NOT EXISTS validations(step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL NOT NULL, accuracy REAL NOT NULL,
           count INTEGER NOT NULL, is_best INTEGER NOT NULL, PRIMARY KEY(step, split));
         CREATE TABLE IF NOT EXISTS layer_diagnostics(step INTEGER NOT NULL, layer INTEGER, diagnostic TEXT NOT NULL,

@@ -73,6 +73,9 @@ public struct ShardStore: Sendable {
         recycle(sum)
     }
 
+    /// Puts another version in place; the sums held are let go by the machine's directives.
+    public mutating func restore(_ state: OptimizerState) { self.state = state }
+
     private mutating func take(_ node: TreeNode, of index: Int) -> AlignedVector {
         guard let value = held[index].removeValue(forKey: node) else { preconditionFailure("node \(node) is not held") }
         return value

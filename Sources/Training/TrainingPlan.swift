@@ -20,7 +20,7 @@ public struct TrainingPlan: Sendable {
     /// Works the plan out.
     ///
     /// - Throws: `ExperimentError` when the experiment does not fit the data.
-    public init(experiment: Experiment, data: ExperimentData) throws(ExperimentError) {
+    public init(experiment: Experiment, data: ExperimentData, chunkLimits: ChunkPlan.Limits = .standard) throws(ExperimentError) {
         self.experiment = experiment
         self.data = data
         let training = experiment.training
@@ -28,7 +28,9 @@ public struct TrainingPlan: Sendable {
             network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs))
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
         blocks = network.layout.blocks.map(BlockExtent.init)
-        do { chunks = try ChunkPlan(blocks: blocks) } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        do { chunks = try ChunkPlan(blocks: blocks, limits: chunkLimits) } catch {
+            throw ExperimentError(source: experiment.name, "\(error)")
+        }
         do {
             partitions = try PartitionPlan(
                 examples: data.train.count, partitions: training.partitions, batch: training.batch, seed: experiment.seed)

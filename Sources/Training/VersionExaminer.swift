@@ -9,6 +9,9 @@ public struct Evaluation: Hashable, Sendable {
     public var loss: Double
     public var accuracy: Double
     public var count: Int
+
+    /// An evaluation of these values.
+    public init(loss: Double, accuracy: Double, count: Int) { (self.loss, self.accuracy, self.count) = (loss, accuracy, count) }
 }
 
 /// The spectrum of one matrix of a version.

@@ -109,21 +109,26 @@ extension ControlMessage {
 
     /// A worker is alive, and this is how far it has come.
     public struct WorkerHeartbeat: Hashable, Sendable, Codable {
-        /// The version that the worker holds.
-        public var step: Step
+        /// The whole version that the worker holds; nil before the first on this timeline.
+        public var step: Step?
+        /// Of the assignment that the worker follows; 0 before the first.
+        public var timeline: Timeline
+        public var generation: Generation
         /// Microbatches computed since the worker began.
         public var microbatchesComputed: UInt64
         /// Counts the heartbeats of this worker.
         public var sequence: UInt64
 
         /// A message of these fields.
-        public init(step: Step, microbatchesComputed: UInt64, sequence: UInt64) {
+        public init(step: Step?, timeline: Timeline, generation: Generation, microbatchesComputed: UInt64, sequence: UInt64) {
             self.step = step
+            self.timeline = timeline
+            self.generation = generation
             self.microbatchesComputed = microbatchesComputed
             self.sequence = sequence
         }
 
-        enum CodingKeys: String, CodingKey { case step, microbatchesComputed, sequence }
+        enum CodingKeys: String, CodingKey { case step, timeline, generation, microbatchesComputed, sequence }
     }
 
     /// A worker goes on purpose.

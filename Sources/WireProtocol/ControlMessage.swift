@@ -17,6 +17,11 @@ public enum ControlMessage: Hashable, Sendable {
     case assignment(AssignmentNotice)
     case coordinatorHeartbeat(CoordinatorHeartbeat)
     case stop(Stop)
+    case rejoin(Rejoin)
+    // Between the coordinator and whoever watches it.
+    case statusRequest(StatusRequest)
+    case stopRequest(StopRequest)
+    case status(Status)
 
     /// The version of the control messages.
     public static let version = 1
@@ -36,12 +41,17 @@ public enum ControlMessage: Hashable, Sendable {
         case assignment
         case coordinatorHeartbeat = "coordinator-heartbeat"
         case stop
+        case rejoin
+        case statusRequest = "status-request"
+        case stopRequest = "stop-request"
+        case status
 
         /// Whether workers send it; the coordinator sends the others.
         public var isFromWorker: Bool {
             switch self {
             case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: true
-            case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop: false
+            case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .statusRequest, .stopRequest, .status:
+                false
             }
         }
     }
@@ -60,6 +70,10 @@ public enum ControlMessage: Hashable, Sendable {
         case .assignment: .assignment
         case .coordinatorHeartbeat: .coordinatorHeartbeat
         case .stop: .stop
+        case .rejoin: .rejoin
+        case .statusRequest: .statusRequest
+        case .stopRequest: .stopRequest
+        case .status: .status
         }
     }
 
@@ -77,6 +91,10 @@ public enum ControlMessage: Hashable, Sendable {
         case .assignment(let body): body
         case .coordinatorHeartbeat(let body): body
         case .stop(let body): body
+        case .rejoin(let body): body
+        case .statusRequest(let body): body
+        case .stopRequest(let body): body
+        case .status(let body): body
         }
     }
 }

@@ -88,9 +88,7 @@ struct DataCommand: ParsableCommand {
     var overrides: [String] = []
 
     func run() throws {
-        var options = ExperimentOptions()
-        (options.experiment, options.overrides, options.runDir) = (experiment, overrides, nil)
-        let data = try ExperimentData(try options.read().data)
+        let data = try ExperimentData(try ExperimentOptions.read(experiment, overrides: overrides).data)
         var table = TextTable("split", "examples", "features", "classes", "smallest class", "largest class")
         for (name, part) in [("train", data.split.train), ("validation", data.split.validation), ("test", data.split.test)] {
             var counts = Array(repeating: 0, count: part.classes)

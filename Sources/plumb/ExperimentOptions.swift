@@ -1,13 +1,15 @@
 import ArgumentParser
+import Cluster
 import ExperimentFile
 import Foundation
+import Logging
 import RunStore
 import Training
 
 /// An experiment file and what the command line says about it.
 struct ExperimentOptions: ParsableArguments {
-    @Argument(help: "The experiment file (YAML). `plumb init` writes one.")
-    var experiment: String
+    @Argument(help: "The experiment file (YAML). `plumb init` writes one. Not with --resume.")
+    var experiment: String?
 
     @Option(name: .customLong("set"), parsing: .singleValue, help: "Overrides a setting: path.to.key=value. May be repeated.")
     var overrides: [String] = []
@@ -15,7 +17,23 @@ struct ExperimentOptions: ParsableArguments {
     @Option(help: "Where the run is kept; by default runs/NAME-TIME.")
     var runDir: String?
 
+    @Option(help: "Goes on with the run in this directory from its last snapshot; --set may change cluster.* alone.")
+    var resume: String?
+
+    func validate() throws {
+        if resume != nil && (experiment != nil || runDir != nil) {
+            throw ValidationError("--resume RUN takes the experiment and the directory from RUN; leave the others away.")
+        }
+        if resume == nil && experiment == nil { throw ValidationError("Name an experiment file, or a run with --resume.") }
+    }
+
     func read() throws -> Experiment {
+        if let resume { return try resumed(try RunDirectory.open(resume)) }
+        return try Self.read(experiment ?? "", overrides: overrides)
+    }
+
+    /// The experiment in a file, with settings overridden. Blocking.
+    static func read(_ experiment: String, overrides: [String]) throws -> Experiment {
         let text: String
         do { text = try String(contentsOfFile: experiment, encoding: .utf8) } catch {
             let exists = FileManager.default.fileExists(atPath: experiment)
@@ -26,7 +44,27 @@ struct ExperimentOptions: ParsableArguments {
         return try Experiment(yaml: text, source: experiment, overrides: overrides)
     }
 
-    func directory(_ experiment: Experiment) throws -> RunDirectory {
+    private func resumed(_ directory: RunDirectory) throws -> Experiment {
+        let text = try directory.readExperiment()
+        let begun = try Experiment(yaml: text, source: directory.experimentPath)
+        let changed = try Experiment(yaml: text, source: directory.experimentPath, overrides: overrides)
+        var same = changed
+        same.cluster = begun.cluster
+        guard same == begun else {
+            throw RefusedInput(
+                "a resumed run keeps its experiment, or its bits would be another's; --set may change cluster.* alone, for anything "
+                    + "else start a new run")
+        }
+        return changed
+    }
+
+    /// The run's directory with the coordinator's lease.
+    func tenure(_ plan: TrainingPlan, log: Logger) throws -> RunTenure {
+        if let resume { return try RunTenure(resuming: plan, in: try RunDirectory.open(resume), log: log) }
+        return try RunTenure(beginning: plan, in: try directory(plan.experiment))
+    }
+
+    private func directory(_ experiment: Experiment) throws -> RunDirectory {
         if let runDir { return try RunDirectory.create(at: runDir) }
         return try RunDirectory.create(parent: "runs", name: experiment.name)
     }

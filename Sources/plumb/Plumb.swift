@@ -20,7 +20,7 @@ struct Plumb: ParsableCommand {
         version: version,
         subcommands: [
             Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self,
-            Init.self,
+            Init.self, Status.self, Stop.self,
         ])
 
     static func main() {
@@ -43,7 +43,7 @@ struct Plumb: ParsableCommand {
 enum ExitStatus {
     static func of(_ error: any Error) -> Int32? {
         switch error {
-        case is ExperimentError, is DatasetError, is EndpointError, is SafetensorsError, is RefusedInput: 3
+        case is ExperimentError, is DatasetError, is EndpointError, is SafetensorsError, is SnapshotError, is RefusedInput: 3
         case ClusterError.interrupted: 130
         case ClusterError.refused: 3
         case is ClusterError, is TrainingError, is TransportError, is RunDirectoryError: 1

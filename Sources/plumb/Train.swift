@@ -26,17 +26,21 @@ struct Train: ParsableCommand {
         let experiment = try options.read()
         try BLASCore.pin(experiment.cluster.blasCore)
         let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
-        let session = try RunSession(plan: plan, directory: try options.directory(experiment), json: json)
+        if reference && options.resume != nil {
+            throw RefusedInput("the reference trainer starts anew each time; leave --resume away")
+        }
+        let session = try RunSession(plan: plan, options: options, json: json)
         session.show(
             "\(experiment.name): \(plan.data.train.count) training examples, \(plan.network.layout.parameterCount) parameters, "
                 + (reference ? "reference trainer" : "\(experiment.cluster.workers) worker processes"))
+        session.showResumption()
         let result: RunResult
         if reference {
-            result = try ReferenceRun(plan: plan, directory: session.directory, build: Plumb.build)
+            result = try ReferenceRun(plan: plan, tenure: session.tenure, build: Plumb.build)
                 .run(display: session.display, log: session.log)
         } else {
             let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            let cluster = LocalCluster(plan: plan, directory: session.directory, executable: executable, build: Plumb.build)
+            let cluster = LocalCluster(plan: plan, tenure: session.tenure, executable: executable, build: Plumb.build)
             result = try cluster.run(display: session.display, log: session.log) { session.stopOnSignals($0) }
         }
         try session.end(with: result)
@@ -71,12 +75,13 @@ struct Coordinator: ParsableCommand {
         let endpoint = try endpoint()
         try BLASCore.pin(experiment.cluster.blasCore)
         let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
-        let session = try RunSession(plan: plan, directory: try options.directory(experiment), json: json)
+        let session = try RunSession(plan: plan, options: options, json: json)
         let service = try CoordinatorService(
-            plan: plan, directory: session.directory,
+            plan: plan, tenure: session.tenure,
             options: CoordinatorOptions(bind: endpoint, dataPort: dataPort, advertisedHost: advertise, build: Plumb.build),
             log: session.log)
         session.stopOnSignals(service)
+        session.showResumption()
         session.show(
             "\(experiment.name): waiting for \(experiment.cluster.workers) workers at \(service.endpoint); on each machine run")
         session.show(

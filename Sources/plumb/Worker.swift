@@ -17,6 +17,9 @@ struct Worker: ParsableCommand {
     @Option(help: "Seconds to wait for the coordinator at first.")
     var patience: Int = 30
 
+    @Option(help: "Seconds to wait for a coordinator that has fallen silent before giving up.")
+    var reconnect: Int = 600
+
     @Flag(help: "Exit as soon as standard input ends: for workers that must not outlive the process that started them.")
     var endWithStdin = false
 
@@ -30,7 +33,8 @@ struct Worker: ParsableCommand {
             RunLogHandler(label: $0, file: nil, echo: quiet ? .warning : .info)
         }
         let service = WorkerService(
-            coordinator: endpoint, name: name, build: Plumb.build, connectDeadline: .seconds(max(1, patience)))
+            coordinator: endpoint, name: name, build: Plumb.build, connectDeadline: .seconds(max(1, patience)),
+            reconnectDeadline: .seconds(max(1, reconnect)))
         do { try service.run(log: log) } catch let error as ClusterError {
             switch error {
             // The coordinator says the same, once, where a person looks.

@@ -79,9 +79,11 @@ struct CoordinatorMachineTests {
     func lost() {
         var machine = Self.running()
         for second in 1...9 {
-            _ = Self.handle(&machine, .heard(Self.a), Double(second) - 0.01)
+            _ = Self.handle(&machine, .heard(Self.a, nil), Double(second) - 0.01)
             let directives = Self.handle(&machine, .ticked, Double(second))
-            if second <= 8 {
+            if second == 2 {
+                #expect(directives == [.warnWait(.init(subject: .heartbeat(Self.b), waited: .seconds(2)))])
+            } else if second <= 8 {
                 #expect(directives.isEmpty)
             } else {
                 #expect(directives.contains(.unsubscribe(Self.b)))
@@ -118,12 +120,53 @@ struct CoordinatorMachineTests {
         #expect(Self.assigned(Self.handle(&machine, .left(Self.b, reason: "gone"))) == [Self.a: [0, 1, 2, 3]])
     }
 
-    @Test("ends, naming the last worker, when nobody is left")
+    @Test("waits for others when nobody is left, and ends, naming the last worker, when nobody can come")
     func nobody() {
         var machine = Self.running()
         _ = Self.handle(&machine, .left(Self.a, reason: "exit 1"))
-        let directives = Self.handle(&machine, .left(Self.b, reason: "killed"))
-        #expect(directives.last == .end(.failed(.allWorkersLost(last: Self.b, reason: "killed", step: 0))))
+        let lost = Self.handle(&machine, .left(Self.b, reason: "killed"))
+        #expect(!lost.contains { if case .end = $0 { true } else { false } })
+        let directives = Self.handle(&machine, .workersExhausted)
+        #expect(directives == [.end(.failed(.allWorkersLost(last: Self.b, reason: "killed", step: 0)))])
+    }
+
+    @Test("rolls back to the last snapshot, on a new timeline, for whoever comes after everybody was lost")
+    func rollsBack() {
+        var machine = Self.running()
+        for version: Step in 1...2 { _ = Self.handle(&machine, .shardApplied(version: version)) }
+        for worker in [Self.a, Self.b] { _ = Self.handle(&machine, .left(worker, reason: "killed")) }
+        let second = Timeline(rawValue: 2)
+        #expect(Self.handle(&machine, .joined(Self.c)).last == .rollBack(timeline: second))
+        #expect(Self.handle(&machine, .shardApplied(version: 3)).isEmpty, "the past is void")
+        let directives = Self.handle(&machine, .rolledBack(version: 1, timeline: second))
+        #expect(Self.assigned(directives) == [Self.c: [0, 1, 2, 3]])
+        for case .assign(_, let assignment, _) in directives { #expect(assignment.fromStep == 1 && assignment.timeline == second) }
+        #expect(machine.version == 1)
+    }
+
+    @Test("says again what a worker has missed, and sends a stranger back to the door")
+    func repeats() {
+        var machine = Self.running()
+        let old = WorkerReport(timeline: Timeline(rawValue: 1), generation: Generation(rawValue: 1), version: 0)
+        #expect(Self.assigned(Self.handle(&machine, .heard(Self.a, old))) == [Self.a: [0, 1]])
+        let new = WorkerReport(timeline: Timeline(rawValue: 1), generation: machine.generation, version: 0)
+        #expect(Self.handle(&machine, .heard(Self.a, new)).isEmpty)
+        #expect(Self.handle(&machine, .heard(Self.c, new)) == [.expel(Self.c)])
+    }
+
+    @Test("asks for a snapshot before it ends on request, but not for ever")
+    func stops() {
+        var machine = Self.running()
+        #expect(Self.handle(&machine, .stopRequested(reason: "Ctrl-C")) == [.requestSnapshot])
+        #expect(Self.handle(&machine, .stopRequested(reason: "Ctrl-C")).isEmpty)
+        var patient = machine
+        #expect(Self.handle(&machine, .snapshotEnded(version: 1)) == [.end(.interrupted(reason: "Ctrl-C", snapshot: 1))])
+        var endings: [CoordinatorMachine.Directive] = []
+        for second in 1...31 {
+            for worker in [Self.a, Self.b] { _ = Self.handle(&patient, .heard(worker, nil), Double(second)) }
+            endings += Self.handle(&patient, .ticked, Double(second)).filter { if case .end = $0 { true } else { false } }
+        }
+        #expect(endings == [.end(.interrupted(reason: "Ctrl-C", snapshot: nil))])
     }
 
     @Test("gives up when too few workers come, and says so before")
@@ -132,7 +175,7 @@ struct CoordinatorMachineTests {
         _ = Self.handle(&machine, .joined(Self.a))
         var warnings = 0
         for second in 1...130 {
-            _ = Self.handle(&machine, .heard(Self.a), Double(second))
+            _ = Self.handle(&machine, .heard(Self.a, nil), Double(second))
             for directive in Self.handle(&machine, .ticked, Double(second)) {
                 if case .warnWait(let wait) = directive {
                     warnings += 1
@@ -153,7 +196,7 @@ struct CoordinatorMachineTests {
         var machine = Self.running()
         var warned: [Int] = []
         for second in 1...130 {
-            for worker in [Self.a, Self.b] { _ = Self.handle(&machine, .heard(worker), Double(second)) }
+            for worker in [Self.a, Self.b] { _ = Self.handle(&machine, .heard(worker, nil), Double(second)) }
             if Self.handle(&machine, .ticked, Double(second)).contains(where: { if case .warnWait = $0 { true } else { false } }) {
                 warned.append(second)
             }

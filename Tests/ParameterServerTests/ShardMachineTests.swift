@@ -91,7 +91,7 @@ struct ShardMachineTests {
         #expect(Self.handle(&machine, .subscribed(second, fromVersion: 1)).isEmpty)
         #expect(
             Self.handle(&machine, .pushed(Self.name(0, 4))).suffix(3) == [
-                .apply(chunk: chunk, step: 0), .capture(chunk: chunk, version: 1, complete: false),
+                .apply(chunk: chunk, step: 0), .capture(chunk: chunk, version: 1, .scheduled(complete: false)),
                 .publish(chunk: chunk, version: 1, to: [first, second]),
             ])
         _ = Self.handle(&machine, .unsubscribed(first))
@@ -102,7 +102,9 @@ struct ShardMachineTests {
     @Test("stops at the last version, captured completely")
     func last() {
         var machine = Self.machine(steps: 1)
-        #expect(Self.handle(&machine, .pushed(Self.name(0, 4))).contains(.capture(chunk: chunk, version: 1, complete: true)))
+        #expect(
+            Self.handle(&machine, .pushed(Self.name(0, 4))).contains(.capture(chunk: chunk, version: 1, .scheduled(complete: true)))
+        )
         #expect(Self.handle(&machine, .pushed(Self.name(0, 4, step: 1))) == [.drop(Self.name(0, 4, step: 1), .ahead)])
     }
 

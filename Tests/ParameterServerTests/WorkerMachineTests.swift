@@ -103,6 +103,22 @@ struct WorkerMachineTests {
             Self.handle(&machine, .waitedTooLong) == [.requestParameters(version: 1, chunks: [ChunkIndex(rawValue: 0)])])
     }
 
+    @Test("computes and pushes again what may have been lost, at waits that double")
+    func repeats() {
+        var machine = Self.started([0])
+        _ = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1)))
+        var recomputed: [Int] = []
+        for wait in 1...9 {
+            let directives = Self.handle(&machine, .waitedTooLong)
+            if directives.contains(.compute(step: 0, node: TreeNode(0, 1))) {
+                recomputed.append(wait)
+                let pushed = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1)))
+                #expect(pushed.count == 1)
+            }
+        }
+        #expect(recomputed == [2, 4, 8])
+    }
+
     @Test("starts over on a new timeline and discards what an older one computed")
     func timelines() {
         var machine = Self.started([0])

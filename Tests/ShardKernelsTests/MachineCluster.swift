@@ -135,7 +135,7 @@ struct MachineCluster {
             case .judgeGradient(let step): judge(step)
             case .allowApply(let step, let timeline): send(.allowApply(step, timeline), from: 0, to: 0, control: true)
             case .end(let outcome): self.outcome = outcome
-            case .recordMembership, .warnWait, .stepDone: break
+            case .recordMembership, .warnWait, .stepDone, .expel, .rollBack, .requestSnapshot: break
             }
         }
     }
@@ -166,7 +166,7 @@ struct MachineCluster {
             case .reportApplied(let version): send(.toCoordinator(.shardApplied(version: version)), from: 0, to: 0, control: true)
             case .deliverStatistics: lossSums.append(statistics.take(root: problem.tree.root)[0])
             case .publish(let chunk, let version, let readers): publish(chunk, version, readers)
-            case .drop, .rooted, .capture: break
+            case .drop, .rooted, .capture, .reportCapturing: break
             }
         }
     }

@@ -12,7 +12,10 @@ struct ControlMessageTests {
                 threads: 2, blasConfiguration: "OpenBLAS 0.3.21 DYNAMIC_ARCH", blasCore: "SkylakeX")),
         .ready(
             .init(blasConfiguration: "c", blasCore: "Haswell", fingerprintDigest: "ab12", dataDigest: "cd34", layoutDigest: "ef56")),
-        .workerHeartbeat(.init(step: .max, microbatchesComputed: 12, sequence: 3)),
+        .workerHeartbeat(
+            .init(
+                step: .max, timeline: Timeline(rawValue: 2), generation: Generation(rawValue: 5), microbatchesComputed: 12,
+                sequence: 3)),
         .leaving(.init(reason: "asked to, \"politely\"\n")),
         .failed(.init(sentence: "the disk is full at /data; free 2 GB")),
         .welcome(
@@ -29,6 +32,14 @@ struct ControlMessageTests {
         .coordinatorHeartbeat(.init(step: 8, sequence: 99)),
         .stop(.init(ending: .interrupted, step: 600, reason: "Ctrl-C")),
         .synchronized(.init(step: 7)),
+        .rejoin(.init(reason: "silent for 9 s")),
+        .statusRequest(.init()),
+        .stopRequest(.init(reason: "plumb stop")),
+        .status(
+            .init(
+                runName: "digits", phase: "running", step: 3, steps: 9, timeline: Timeline(rawValue: 1),
+                generation: Generation(rawValue: 2), waitedMilliseconds: 12,
+                workers: [.init(name: "w", host: "h", partitions: [0, 2], silentMilliseconds: 40)])),
     ]
 
     @Test("come back as they were sent, and every kind is among the samples")
@@ -41,7 +52,8 @@ struct ControlMessageTests {
     func texts() throws {
         #expect(
             try json(Self.samples[2])
-                == #"{"kind":"worker-heartbeat","microbatchesComputed":12,"sequence":3,"step":18446744073709551615,"v":1}"#)
+                == #"{"generation":5,"kind":"worker-heartbeat","microbatchesComputed":12,"sequence":3,"step":18446744073709551615,"#
+                + #""timeline":2,"v":1}"#)
         #expect(
             try json(Self.samples[0])
                 == #"{"blasConfiguration":"OpenBLAS 0.3.21 DYNAMIC_ARCH","blasCore":"SkylakeX","build":"1.0","host":"node-3","#

@@ -9,7 +9,7 @@ import Training
 
 /// What surrounds a run on the command line: its directory and log, what a person is shown, and signals.
 final class RunSession: Sendable {
-    let directory: RunDirectory
+    let tenure: RunTenure
     let log: Logger
     let display: ConsoleDisplay
     private let file: JSONLinesFile
@@ -19,14 +19,19 @@ final class RunSession: Sendable {
     /// Sendable: only kept alive, never touched again.
     private struct Kept: @unchecked Sendable { let source: any DispatchSourceSignal }
 
-    init(plan: TrainingPlan, directory: RunDirectory, json: Bool) throws {
-        self.directory = directory
+    init(plan: TrainingPlan, options: ExperimentOptions, json: Bool) throws {
         self.json = json
-        try directory.writeExperiment(plan.experiment.resolvedYAML())
-        let file = try JSONLinesFile(path: directory.logPath)
+        // The log is in the directory that the lease is for, so what is said before goes to the terminal.
+        tenure = try options.tenure(plan, log: Logger(label: "plumb") { RunLogHandler(label: $0, file: nil, echo: .warning) })
+        let file = try JSONLinesFile(path: tenure.directory.logPath)
         self.file = file
         log = Logger(label: "plumb") { RunLogHandler(label: $0, file: file, echo: .warning) }
         display = ConsoleDisplay()
+    }
+
+    /// Says from where a resumed run goes on.
+    func showResumption() {
+        if tenure.isResumed { show("going on in \(tenure.directory.path) from step \(tenure.version)") }
     }
 
     func show(_ text: String) { display.note(text) }
