@@ -23,6 +23,14 @@ demo: build ## train the built-in digits with two worker processes, and show wha
 test: dependencies ## every test, optimised; what continuous integration runs
 	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
 
+.PHONY: soak
+soak: build ## 100,000 simulated runs, each with its own schedule of faults
+	$(PLUMB) simulate --faults --seeds 100000
+
+.PHONY: named-faults
+named-faults: dependencies ## a dozen mistakes made on purpose: the simulator must see each
+	Tests/NamedFaults/run.sh
+
 .PHONY: check
 check: ## formatting, and what a machine can see without building
 	swift format lint --strict --recursive Package.swift Sources Tests
@@ -33,4 +41,4 @@ format: ## put the sources into the house's format
 
 .PHONY: clean
 clean: ## remove what a build leaves
-	rm -rf .build .build-test
+	rm -rf .build .build-test .build-faults

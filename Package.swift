@@ -59,10 +59,11 @@ let package = Package(
         room("WireProtocol", uses: ["ParameterServer"]),
         room("Transport", uses: ["CZeroMQ", "WireProtocol"]),
         room("RunStore", uses: [.product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
+        room("ClusterSimulator", uses: ["ParameterServer", "ShardKernels", "Training", "RunStore"]),
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
         .executableTarget(
             name: "plumb",
-            dependencies: ["Cluster", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Cluster", "ClusterSimulator", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
 
         tests("LinearAlgebraTests", uses: ["LinearAlgebra", "CVectorKernels"]),
@@ -76,6 +77,7 @@ let package = Package(
         tests("WireProtocolTests", uses: ["WireProtocol"]),
         tests("TransportTests", uses: ["Transport"]),
         tests("RunStoreTests", uses: ["RunStore"]),
+        tests("ClusterSimulatorTests", uses: ["ClusterSimulator"]),
         tests("ClusterTests", uses: ["Cluster", "plumb"]),
         tests("RoomsTests", uses: []),
     ],

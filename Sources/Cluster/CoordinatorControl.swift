@@ -254,6 +254,8 @@ extension CoordinatorControl {
         case .frameRejected(let worker, let reason):
             log.warning("dropped a data frame", metadata: ["worker": "\(name(of: worker))", "reason": "\(reason)"])
         case .unreachable(let worker, let reason):
+            let isMember = machine.assignments.contains { $0.worker == worker }
+            if !isMember { return outlets.shard(.unsubscribed(worker)) }
             // Of a local worker its process tells what has become of it.
             if localWorkers == nil { handle(.left(worker, reason: reason), port: &port) }
         }

@@ -3,6 +3,7 @@ import LinearAlgebra
 import Logging
 import ParameterServer
 import RunStore
+import ShardKernels
 import Training
 
 /// A run of the one-process reference trainer, recorded like any other.

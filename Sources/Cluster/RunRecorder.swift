@@ -60,8 +60,6 @@ final class RunRecorder {
     private var lastLoss = Double.nan
     private var lastValidation: Evaluation?
     private var best: (step: Step, accuracy: Double, loss: Double)?
-    /// Files of complete snapshots, oldest first.
-    private var snapshots: [String] = []
     private var timeline: Timeline
     private let outlets: RecorderOutlets?
     private let startVersion: Step
@@ -90,7 +88,6 @@ final class RunRecorder {
         record.meta("parameters", String(plan.network.layout.parameterCount))
         record.meta("data_digest", plan.data.digest)
         record.meta("blas_core", NumericFingerprint.currentCore)
-        snapshots = directory.manifests().usable.reversed().map(\.file)
         if tenure.isResumed {
             try record.beginReplay(from: tenure.version)
             try recallValidations()
@@ -167,7 +164,7 @@ final class RunRecorder {
         let (version, state) = RunTenure.newestSnapshot(plan: plan, directory: directory) { log.warning("\($0)") }
         try record.beginReplay(from: version)
         try recallValidations()
-        timeline = Timeline(rawValue: try directory.beginTimeline())
+        timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
         weightsDigest = nil
         isBetweenTimelines = true
         outlets?.snapshotLoaded(version, timeline, state)
@@ -252,24 +249,21 @@ final class RunRecorder {
 
     /// Writes a snapshot, the manifest last; false, and a complaint, when the disk does not take it.
     private func save(_ capture: Capture) -> Bool {
-        let digits = String(capture.version)
-        let name = "step-\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).safetensors"
-        let path = "\(directory.checkpointsPath)/\(name)"
+        let name = "snapshot \(capture.version)"
         do {
-            let digest = try Checkpoints.write(
-                capture.state, version: capture.version, timeline: timeline, plan: plan, complete: true, to: path)
-            let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
-            try directory.writeManifest(
-                SnapshotManifest(step: capture.version, timeline: timeline.rawValue, file: name, bytes: bytes, sha256: digest))
-            record.checkpoint(capture.version, file: "checkpoints/\(name)", sha256: digest, kind: "complete")
+            let manifest = try directory.snapshots.save(
+                step: capture.version, timeline: timeline.rawValue, keeping: plan.experiment.training.keepCheckpoints
+            ) { path in
+                try Checkpoints.write(
+                    capture.state, version: capture.version, timeline: timeline, plan: plan, complete: true, to: path)
+            }
+            record.checkpoint(
+                capture.version, file: "checkpoints/\(manifest.file)", sha256: manifest.sha256, kind: "complete")
         } catch {
             complain("\(error); training goes on without this snapshot")
             record.event(step: capture.version, kind: "snapshot failed", subject: name, detail: "\(error)")
             return false
         }
-        snapshots.removeAll { $0 == name }
-        snapshots.append(name)
-        while snapshots.count > plan.experiment.training.keepCheckpoints { directory.removeSnapshot(file: snapshots.removeFirst()) }
         return true
     }
 

@@ -26,7 +26,7 @@ public final class RunTenure: Sendable {
         self.directory = directory
         try directory.writeExperiment(plan.experiment.resolvedYAML())
         (isResumed, version, state) = (false, 0, plan.initialState())
-        timeline = Timeline(rawValue: try directory.beginTimeline())
+        timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
     }
 
     /// Goes on with a run from its newest snapshot that is whole, or from the beginning when there is none. Blocking.
@@ -48,19 +48,19 @@ public final class RunTenure: Sendable {
         }
         isResumed = true
         (version, state) = Self.newestSnapshot(plan: plan, directory: directory) { log.warning("\($0)") }
-        timeline = Timeline(rawValue: try directory.beginTimeline())
+        timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
     }
 
     /// The newest version before the last one that is on disk whole; version 0 when there is none. Blocking.
     ///
     /// - Parameter complain: told of every snapshot that had to be passed over, in a sentence.
     static func newestSnapshot(plan: TrainingPlan, directory: RunDirectory, complain: (String) -> Void) -> (Step, OptimizerState) {
-        let (usable, damaged) = directory.manifests()
+        let (usable, damaged) = directory.snapshots.manifests()
         for error in damaged { complain("\(error); the snapshot before it is used") }
         // A run that has its last version but not its record takes the last steps again.
         for manifest in usable where manifest.step < plan.experiment.training.steps {
             do {
-                let file = try SafetensorsFile(try directory.verify(manifest))
+                let file = try SafetensorsFile(try directory.snapshots.verify(manifest))
                 return (manifest.step, try Checkpoints.state(of: file, plan: plan))
             } catch { complain("\(error); the snapshot before it is used") }
         }

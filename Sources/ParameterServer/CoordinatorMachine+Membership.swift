@@ -95,7 +95,7 @@ extension CoordinatorMachine {
     /// have carried what no shard has any more. When nobody holds it, the run goes back to the last snapshot.
     mutating func relieveThoseBehind(at now: Instant, into directives: inout [Directive]) {
         var freed: [Partition] = []
-        for index in members.indices where members[index].isSynchronized && (members[index].reported ?? 0) < version {
+        for index in members.indices where members[index].isSynchronized && members[index].reported.map({ $0 < version }) ?? true {
             members[index].isSynchronized = false
             freed += members[index].partitions
             members[index].partitions = []

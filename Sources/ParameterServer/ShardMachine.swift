@@ -120,6 +120,9 @@ public struct ShardMachine: Sendable {
     /// The number of node values held; the shell's memory is this many chunks.
     public var heldNodes: Int { states.reduce(0) { $0 + $1.held.count } }
 
+    /// The number of workers that are sent new versions.
+    public var readerCount: Int { subscribers.count }
+
     /// Takes one event; appends what must be done to `directives`.
     public mutating func handle(_ event: Event, into directives: inout [Directive]) {
         switch event {

@@ -16,8 +16,7 @@ public struct CoordinatorLease: ~Copyable, Sendable {
         path = run.leasePath
         file = try Self.written(run)
         // Only the holder may: they are nobody's.
-        try? DurableFile.removeAbandoned(in: run.checkpointsPath)
-        try? DurableFile.removeAbandoned(in: run.path)
+        run.snapshots.removeAbandoned()
     }
 
     private static func written(_ run: RunDirectory) throws(RunDirectoryError) -> PosixFile {

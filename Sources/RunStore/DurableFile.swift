@@ -5,45 +5,57 @@ import Glibc
 ///
 /// Bytes go to a hidden file beside it; `commit` syncs it, renames it and syncs the directory.
 /// A value that goes out of scope uncommitted removes the hidden file. Its SHA-256 is computed on the way.
-struct DurableFile: ~Copyable {
-    let path: String
+public struct DurableFile<Storage: Disk>: ~Copyable {
+    public let path: String
+    private let disk: Storage
     private let temporaryPath: String
-    private let file: PosixFile
+    private let file: Int32
     private var hasher = SHA256()
     private var isCommitted = false
 
-    init(path: String) throws(SystemError) {
+    /// Begins the file. Blocking.
+    public init(path: String, on disk: Storage) throws(SystemError) {
         self.path = path
-        temporaryPath = "\(directory(of: path))/\(Self.temporaryPrefix)\(getpid())-\(fileName(of: path))"
-        file = try PosixFile.open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC)
+        self.disk = disk
+        temporaryPath = "\(directory(of: path))/\(durableTemporaryPrefix)\(getpid())-\(fileName(of: path))"
+        file = try disk.create(temporaryPath)
     }
 
     deinit {
-        if !isCommitted { unsafe unlink(temporaryPath) }
+        disk.close(file)
+        if !isCommitted { try? disk.remove(temporaryPath) }
     }
 
-    /// How the hidden files of unfinished writes begin.
-    static let temporaryPrefix = ".partial-"
-
-    mutating func write(_ bytes: RawSpan) throws(SystemError) {
+    /// Appends bytes. Blocking.
+    public mutating func write(_ bytes: RawSpan) throws(SystemError) {
         if bytes.isEmpty { return }
-        try file.write(bytes)
+        try disk.write(bytes, to: file)
         unsafe bytes.withUnsafeBytes { unsafe hasher.update(bufferPointer: $0) }
     }
 
-    /// Syncs and renames; returns the SHA-256 of the content in hexadecimal.
-    consuming func commit() throws(SystemError) -> String {
-        try file.synchronize()
-        try retrying("rename") { unsafe rename(temporaryPath, path) }
+    /// Syncs and renames; returns the SHA-256 of the content in hexadecimal. Blocking.
+    public consuming func commit() throws(SystemError) -> String {
+        try disk.synchronize(file)
+        try disk.rename(temporaryPath, to: path)
         isCommitted = true
-        try PosixFile.synchronizeDirectory(directory(of: path))
+        try disk.synchronizeDirectory(directory(of: path))
         return hasher.finalize().hexadecimal
+    }
+}
+
+/// How the hidden files of unfinished writes begin.
+let durableTemporaryPrefix = ".partial-"
+
+extension Disk {
+    /// Writes a small file durably and whole. Blocking.
+    func writeDurably(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        var file = try DurableFile(path: path, on: self)
+        unsafe try file.write(bytes.span.bytes)
+        _ = try file.commit()
     }
 
     /// Removes what unfinished writes of ended processes left in a directory. Only for the holder of the run's lease.
-    static func removeAbandoned(in directory: String) throws(SystemError) {
-        for name in try fileNames(in: directory) where name.hasPrefix(temporaryPrefix) {
-            try retrying("unlink") { unsafe unlink("\(directory)/\(name)") }
-        }
+    func removeAbandoned(in directory: String) throws(SystemError) {
+        for name in try names(in: directory) where name.hasPrefix(durableTemporaryPrefix) { try remove("\(directory)/\(name)") }
     }
 }

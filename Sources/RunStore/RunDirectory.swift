@@ -16,8 +16,6 @@ public struct RunDirectory: Hashable, Sendable {
     /// The lock file of the run's coordinator: see `CoordinatorLease`.
     public var leasePath: String { "\(path)/lease" }
 
-    /// The number of the last timeline that was begun: see `beginTimeline`.
-    var timelinePath: String { "\(path)/timeline" }
     /// Where the running coordinator listens; absent when none runs.
     var endpointPath: String { "\(path)/endpoint" }
 
@@ -73,30 +71,12 @@ public struct RunDirectory: Hashable, Sendable {
         do { try writeDurably(Array(text.utf8), to: experimentPath) } catch { throw .notWritable(path: path, error) }
     }
 
-    func writeDurably(_ bytes: [UInt8], to path: String) throws(SystemError) {
-        var file = try DurableFile(path: path)
-        unsafe try file.write(bytes.span.bytes)
-        _ = try file.commit()
+    private func writeDurably(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        try PosixDisk().writeDurably(bytes, to: path)
     }
 
-    /// Begins the timeline after every one that was begun here; its number is on disk before it is returned. Blocking.
-    ///
-    /// - Throws: `RunDirectoryError.notWritable`; `SnapshotError` when the file does not hold a number.
-    public func beginTimeline() throws -> UInt32 {
-        var last: UInt32 = 0
-        if (try? PosixFile.status(of: timelinePath)) != nil {
-            let text = String(decoding: try Self.bytes(of: timelinePath, limit: 64), as: UTF8.self)
-            guard let number = UInt32(text.filter { !$0.isWhitespace }), number < UInt32.max else {
-                throw SnapshotError(
-                    timelinePath, "it does not hold a number; write the largest timeline of checkpoints/*.json into it")
-            }
-            last = number
-        }
-        do { try writeDurably(Array("\(last + 1)\n".utf8), to: timelinePath) } catch {
-            throw RunDirectoryError.notWritable(path: path, error)
-        }
-        return last + 1
-    }
+    /// The run's snapshots and the number of its history.
+    public var snapshots: SnapshotStore<PosixDisk> { SnapshotStore(path, on: PosixDisk()) }
 
     /// Says where the coordinator of this run listens; nil that none does. Blocking.
     public func publishEndpoint(_ endpoint: String?) {
@@ -110,7 +90,7 @@ public struct RunDirectory: Hashable, Sendable {
 
     /// Where the coordinator of this run listens, if one has said so.
     public var publishedEndpoint: String? {
-        guard let bytes = try? Self.bytes(of: endpointPath, limit: 1024) else { return nil }
+        guard let bytes = try? snapshots.bytes(of: endpointPath, limit: 1024) else { return nil }
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
     }
 
@@ -118,7 +98,7 @@ public struct RunDirectory: Hashable, Sendable {
     ///
     /// - Throws: `SnapshotError`.
     public func readExperiment() throws(SnapshotError) -> String {
-        String(decoding: try Self.bytes(of: experimentPath, limit: 4 << 20), as: UTF8.self)
+        String(decoding: try snapshots.bytes(of: experimentPath, limit: 4 << 20), as: UTF8.self)
     }
 
     /// A lease alone counts too: its run has just begun, or ended before it wrote anything else.

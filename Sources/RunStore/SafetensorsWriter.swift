@@ -30,7 +30,7 @@ public struct SafetensorsWriter {
     @discardableResult
     public func write(to path: String) throws(SafetensorsError) -> String {
         do {
-            var file = try DurableFile(path: path)
+            var file = try DurableFile(path: path, on: PosixDisk())
             let header = header()
             let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
             unsafe try file.write(length.span.bytes)

@@ -7,6 +7,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The value of `errno`.
     public let code: Int32
 
+    public init(call: String, code: Int32) { (self.call, self.code) = (call, code) }
+
     /// The system's own words, e.g. `No space left on device`.
     public var reason: String { unsafe String(cString: strerror(code)) }
     /// The call and the reason.

@@ -20,7 +20,7 @@ struct Plumb: ParsableCommand {
         version: version,
         subcommands: [
             Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self,
-            Init.self, Status.self, Stop.self,
+            Init.self, Status.self, Stop.self, Simulate.self,
         ])
 
     static func main() {

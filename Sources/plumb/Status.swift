@@ -32,7 +32,7 @@ struct Status: ParsableCommand {
         let record = try RunRecord(path: directory.recordPath)
         defer { try? record.close() }
         let (last, digest) = (try record.lastStep(), try record.readMeta("weights_sha256"))
-        let snapshot = directory.manifests().usable.first?.step
+        let snapshot = directory.snapshots.manifests().usable.first?.step
         if json {
             let fields: [String: Any] = [
                 "phase": digest == nil ? "not running" : "finished", "step": last.map { Int($0.step) + 1 } ?? 0,

@@ -196,7 +196,12 @@ struct CoordinatorMachineTests {
         var machine = Self.running()
         var warned: [Int] = []
         for second in 1...130 {
-            for worker in [Self.a, Self.b] { _ = Self.handle(&machine, .heard(worker, nil), Double(second)) }
+            for worker in [Self.a, Self.b] {
+                _ = Self.handle(
+                    &machine,
+                    .heard(worker, WorkerReport(timeline: Timeline(rawValue: 1), generation: machine.generation, version: 0)),
+                    Double(second))
+            }
             if Self.handle(&machine, .ticked, Double(second)).contains(where: { if case .warnWait = $0 { true } else { false } }) {
                 warned.append(second)
             }

@@ -20,6 +20,10 @@ struct ArrowTests {
         "WireProtocol": ["ParameterServer"],
         "Transport": ["ParameterServer", "WireProtocol", "CZeroMQ"],
         "RunStore": ["GRDB", "Crypto", "Logging"],
+        "ClusterSimulator": [
+            "StructuredLayers",
+            "LinearAlgebra", "ExperimentFile", "ParameterServer", "ShardKernels", "Training", "RunStore",
+        ],
         "Cluster": [
             "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
             "ShardKernels",
@@ -28,7 +32,8 @@ struct ArrowTests {
         "plumb": [
             "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
             "ShardKernels",
-            "Training", "WireProtocol", "Transport", "RunStore", "Cluster", "ArgumentParser", "Logging",
+            "Training", "WireProtocol", "Transport", "RunStore", "ClusterSimulator", "Cluster", "ArgumentParser",
+            "Logging",
         ],
     ]
     static let everywhere: Set<String> = ["Foundation", "Synchronization", "Glibc", "Dispatch"]

@@ -1,0 +1,57 @@
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+
+/// What a simulated cluster trains, and every right answer on the way.
+public struct SimulatedProblem: Sendable {
+    public let plan: TrainingPlan
+    /// The state before step t, t = 0 … steps.
+    let states: [OptimizerState]
+    /// The reduced scalars of each step.
+    let scalars: [[Double]]
+
+    /// A network of a few hundred parameters in several chunks, on two spirals.
+    ///
+    /// - Throws: `ExperimentError`, `TrainingError` or `DatasetError` when the tiny experiment is none.
+    public init(partitions: Int, clips: Bool, steps: Int = 10) throws {
+        let yaml = """
+            name: simulated
+            data: { source: spirals, points: 60, turns: 1, noise: 0.05 }
+            model:
+              width: 4
+              depth: 2
+              path: { family: householder, reflectors: 2 }
+              correction: { kind: bottleneck, rank: 2, activation: tanh }
+            optimizer: { kind: adam, learningRate: 0.01 }
+            training:
+              batch: \(partitions * 2)
+              partitions: \(partitions)
+              steps: \(steps)
+              validateEvery: 0
+              checkpointEvery: 3
+              keepCheckpoints: 2
+              onNonFinite: continue\(clips ? "\n  clip: 0.5" : "")
+            diagnostics: { every: 0 }
+            cluster: { workers: 1 }
+            """
+        let experiment = try Experiment(yaml: yaml, source: "the simulated experiment")
+        plan = try TrainingPlan(
+            experiment: experiment, data: try ExperimentData(experiment.data), chunkLimits: .init(elementsMax: 24, elementsGood: 12)
+        )
+        var trainer = ReferenceTrainer(plan)
+        var computer = MicrobatchComputer(plan)
+        var (states, scalars) = ([trainer.state], [[Double]]())
+        for step in 0..<Step(steps) {
+            let (gradient, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters)
+            computer.recycle(gradient)
+            scalars.append(sums)
+            _ = try trainer.takeStep()
+            states.append(trainer.state)
+        }
+        (self.states, self.scalars) = (states, scalars)
+    }
+
+    var steps: Step { plan.experiment.training.steps }
+}

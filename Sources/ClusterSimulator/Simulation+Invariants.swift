@@ -1,0 +1,127 @@
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+
+/// What must hold after every event.
+extension Simulation {
+    /// Each partition counts once for a chunk and step, and only pushes of the present timeline do.
+    func count(_ name: PushName, merging: [TreeNode], yields: TreeNode) throws {
+        guard let coordinator else { return }
+        let index = Int(name.chunk.rawValue)
+        guard name.timeline == coordinator.shard.timeline else {
+            throw violation(
+                "a push of timeline \(name.timeline.rawValue) counts on timeline \(coordinator.shard.timeline.rawValue)")
+        }
+        guard name.step == coordinator.nextStep[index] else {
+            throw violation("a push of step \(name.step) counts at step \(coordinator.nextStep[index]) of chunk \(index)")
+        }
+        var counts = Array(repeating: 0, count: problem.plan.tree.partitions)
+        for partition in name.node.partitions { counts[partition] += 1 }
+        var sum = name.node
+        for sibling in merging {
+            guard let other = coordinator.counted[index][sibling] else {
+                throw violation("chunk \(index) adds a push to \(sibling), which it does not hold")
+            }
+            guard let (parent, expected) = problem.plan.tree.parent(of: sum), expected == sibling else {
+                throw violation("chunk \(index) adds \(sum) and \(sibling), which are not halves of one node")
+            }
+            for partition in counts.indices { counts[partition] += other[partition] }
+            self.coordinator?.counted[index][sibling] = nil
+            sum = parent
+        }
+        guard sum == yields, counts.enumerated().allSatisfy({ $1 == (yields.partitions.contains($0) ? 1 : 0) }) else {
+            throw violation("chunk \(index) counts its partitions \(counts) times at step \(name.step)")
+        }
+        self.coordinator?.counted[index][yields] = counts
+    }
+
+    /// A chunk moves by exactly one step, and only with the sum of all partitions.
+    func countRoot(_ chunk: ChunkIndex, _ step: Step) throws {
+        let index = Int(chunk.rawValue)
+        guard let coordinator else { return }
+        guard coordinator.nextStep[index] == step else {
+            throw violation("chunk \(index) applies step \(step) where step \(coordinator.nextStep[index]) comes next")
+        }
+        guard coordinator.counted[index][problem.plan.tree.root] != nil else {
+            throw violation("chunk \(index) applies step \(step) without all of its gradient")
+        }
+        self.coordinator?.counted[index] = [:]
+        self.coordinator?.nextStep[index] = step + 1
+    }
+
+    /// Versions come one by one, and the workers that made one hold it or the one before.
+    func checkStep(_ version: Step) throws {
+        guard let coordinator else { return }
+        guard version <= coordinator.shard.version, version + 1 >= coordinator.shard.version else {
+            throw violation("the coordinator is at version \(version), the shard at \(coordinator.shard.version)")
+        }
+        let isCalm = active.isEmpty && now > (faults.filter { $0.start < now }.map(\.end).max() ?? 0) + 30_000_000
+        guard faults.isEmpty || isCalm, version >= coordinator.generationChangedAt + 3 else { return }
+        reach("calm step")
+        for (worker, partitions) in coordinator.machine.assignments where !partitions.isEmpty {
+            guard let slot = coordinator.slots[worker], let process = slots[slot].process, process.life == worker,
+                let holds = process.machine.version, process.machine.currentTimeline == coordinator.shard.timeline
+            else { continue }
+            guard holds + 1 >= version, holds <= coordinator.shard.version else {
+                throw violation("worker \(slot) holds version \(holds) while version \(version) is complete")
+            }
+        }
+    }
+
+    /// Nobody is declared lost whose heartbeats could arrive; the time during which the coordinator stood still does not count.
+    func check(_ row: CoordinatorMachine.Membership) throws {
+        guard let coordinator else { return }
+        self.coordinator?.generationChangedAt = row.step
+        reach("membership: \(row.change.rawValue)")
+        guard row.change == .lost, let slot = coordinator.slots[row.worker], slots[slot].process?.life == row.worker else { return }
+        if pauses[slot, default: 0] > 0 || now < slots[slot].disturbedUntil + 10_000_000 { return }
+        throw violation("worker \(slot) is declared lost although nothing kept its heartbeats from arriving")
+    }
+
+    /// The scalars of a step are the reference trainer's, in every timeline.
+    func record(_ step: Step, _ values: [Double]) throws {
+        guard values.map(\.bitPattern) == problem.scalars[Int(step)].map(\.bitPattern) else {
+            throw violation("the scalars of step \(step) have other bits than the reference trainer's")
+        }
+        recordedLosses[step] = values
+    }
+
+    /// What is kept does not grow with faults.
+    func checkMemory() throws {
+        guard let coordinator else { return }
+        let plan = problem.plan
+        guard coordinator.shard.heldNodes <= plan.chunks.frameCount * plan.tree.partitions else {
+            throw violation("the shard holds \(coordinator.shard.heldNodes) nodes")
+        }
+        for (slot, worker) in slots.enumerated() {
+            guard let process = worker.process else { continue }
+            // A computation of an ended timeline may still run beside those of the present one.
+            guard process.lane.count <= 2 * plan.tree.partitions, process.finished.count <= plan.tree.partitions else {
+                throw violation("worker \(slot) has \(process.lane.count) computations waiting")
+            }
+        }
+    }
+
+    /// The end of a run: every version made, every step's scalars recorded, the reference trainer's bits, nothing left lying about.
+    func checkEnd() throws {
+        guard let coordinator else { throw violation("the run has finished without a coordinator") }
+        guard coordinator.machine.version == problem.steps, coordinator.shard.version == problem.steps else {
+            throw violation("the run has finished at version \(coordinator.machine.version) of \(problem.steps)")
+        }
+        guard sameState(coordinator.store.state, problem.states[Int(problem.steps)]) else {
+            throw violation("the last version has other bits than the reference trainer's")
+        }
+        if let left = disk.paths.first(where: { $0.contains(".partial-") }), !active.contains(where: { isDiskFault(faults[$0]) }) {
+            throw violation("\(left) is left behind")
+        }
+    }
+
+    private func isDiskFault(_ fault: Fault) -> Bool {
+        switch fault.kind {
+        case .diskFull, .crashOnDisk: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+
+/// The shell of a worker.
+extension Simulation {
+    func tickWorker(_ slot: Int) throws {
+        guard let worker = slots[slot].process else { return }
+        if let unanswered = worker.unanswered { send(unanswered, from: slot) }
+        if case .hello? = worker.unanswered { return }
+        send(.heartbeat(worker.report), from: slot)
+        guard now - worker.waitingSince > 5_000_000 else { return }
+        slots[slot].process?.waitingSince = now
+        try tell(slot, .waitedTooLong)
+    }
+
+    func receiveAtWorker(_ slot: Int, _ message: Message) throws {
+        switch message {
+        case .welcome:
+            guard case .hello? = slots[slot].process?.unanswered, let life = slots[slot].process?.life else { return }
+            slots[slot].process?.unanswered = nil
+            queue.add(.workerReady(slot: slot, life: life), at: now + dice.within(10_000...300_000))
+        case .assignment(let assignment):
+            slots[slot].process?.unanswered = nil
+            try tell(slot, .assigned(assignment))
+        case .rejoin: rejoin(slot)
+        case .parameters(let chunk, let version, let timeline, let values):
+            try tell(slot, .parametersArrived(chunk: chunk, version: version, timeline: timeline), values)
+        case .stop: break
+        case .hello, .ready, .leaving, .heartbeat, .synchronized, .subscribe, .request, .push, .statistics: break
+        }
+    }
+
+    /// Another life of the same process: nothing of the old one counts.
+    private func rejoin(_ slot: Int) {
+        guard let old = slots[slot].process else { return }
+        slots[slot].process = SimulatedWorker(process: old.process, life: newLife(), problem: problem, now: now)
+        send(.hello, from: slot)
+    }
+
+    func computed(_ slot: Int, _ life: WorkerID, _ step: Step, _ node: TreeNode) throws {
+        guard slots[slot].process?.life == life, let work = slots[slot].process?.lane.removeFirst() else { return }
+        slots[slot].process?.finished[node] = computer.gradient(of: node, step: step, parameters: work.parameters)
+        startLane(slot)
+        try tell(slot, .computed(step: step, node: node))
+    }
+
+    private func startLane(_ slot: Int) {
+        guard let worker = slots[slot].process, let work = worker.lane.first else { return }
+        let time = dice.within(Self.microbatchTime) * work.node.count
+        queue.add(.computed(slot: slot, process: worker.process, life: worker.life, work.step, work.node), at: now + time)
+    }
+
+    private func tell(_ slot: Int, _ event: WorkerMachine.Event, _ values: [Float] = []) throws {
+        var directives: [WorkerMachine.Directive] = []
+        slots[slot].process?.machine.handle(event, into: &directives)
+        for directive in directives { try carryOut(directive, slot, values) }
+    }
+
+    private func carryOut(_ directive: WorkerMachine.Directive, _ slot: Int, _ values: [Float]) throws {
+        switch directive {
+        case .subscribe(let version, let timeline): send(.subscribe(fromVersion: version, timeline), from: slot)
+        case .reportSynchronized: send(.synchronized, from: slot)
+        case .store(let chunk, _):
+            slots[slot].process?.waitingSince = now
+            store(chunk, values, slot)
+        case .drop: break
+        case .advance(let version): try advance(slot, to: version)
+        case .compute(let step, let node):
+            guard let parameters = slots[slot].process?.current else { return }
+            let isIdle = slots[slot].process?.lane.isEmpty ?? true
+            slots[slot].process?.lane.append(.init(step: step, node: node, parameters: parameters))
+            if isIdle { startLane(slot) }
+        case .push(let step, let node, let timeline): push(slot, step, node, timeline)
+        case .discard(_, let node):
+            if let result = slots[slot].process?.finished.removeValue(forKey: node) { computer.recycle(result.gradient) }
+        case .requestParameters(let version, let chunks):
+            for chunk in chunks { send(.request(version: version, chunk), from: slot) }
+        }
+    }
+
+    private func store(_ chunk: ChunkIndex, _ values: [Float], _ slot: Int) {
+        if chunk == problem.plan.chunks.statistics { return }
+        let range = problem.plan.chunks.chunks[Int(chunk.rawValue)].range
+        guard var incoming = slots[slot].process?.incoming else { return }
+        slots[slot].process?.incoming = AlignedVector(count: 0)
+        do {
+            var span = incoming.mutableSpan
+            for (offset, index) in range.enumerated() { span[index] = values[offset] }
+        }
+        slots[slot].process?.incoming = incoming
+    }
+
+    private func advance(_ slot: Int, to version: Step) throws {
+        guard let worker = slots[slot].process else { return }
+        guard version <= problem.steps, sameBits(worker.incoming, problem.states[Int(version)].parameters) else {
+            throw violation("worker \(slot) holds version \(version) with other bits than the reference trainer's")
+        }
+        slots[slot].process?.current = worker.incoming
+        if let coordinator, worker.machine.currentTimeline == coordinator.shard.timeline, version > coordinator.shard.version {
+            throw violation("worker \(slot) holds version \(version) before every chunk has reached it")
+        }
+    }
+
+    private func push(_ slot: Int, _ step: Step, _ node: TreeNode, _ timeline: Timeline) {
+        guard let result = slots[slot].process?.finished.removeValue(forKey: node) else { return }
+        for chunk in problem.plan.chunks.chunks {
+            let values = chunk.range.map { result.gradient.span[$0] }
+            send(.push(PushName(timeline: timeline, step: step, chunk: chunk.index, node: node), values), from: slot)
+        }
+        let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
+        send(.statistics(name, result.scalars), from: slot)
+        computer.recycle(result.gradient)
+    }
+}
+
+/// Whether two vectors are the same bit for bit.
+func sameBits(_ a: AlignedVector, _ b: AlignedVector, _ range: Range<Int>? = nil) -> Bool {
+    guard a.count == b.count else { return false }
+    for index in range ?? 0..<a.count where a.span[index].bitPattern != b.span[index].bitPattern { return false }
+    return true
+}

@@ -1,0 +1,31 @@
+import Testing
+
+@testable import ClusterSimulator
+
+@Suite("Simulated clusters")
+struct CampaignTests {
+    @Test("without faults every configuration ends with the reference trainer's bits")
+    func calm() throws {
+        let result = try Campaign(faults: false).run(seeds: 0..<216)
+        #expect(result.failures.isEmpty, "\(result.failures)")
+        #expect(result.runs == 216)
+    }
+
+    @Test("whatever goes wrong, nothing is lost")
+    func faults() throws {
+        let result = try Campaign().run(seeds: 0..<2000)
+        #expect(result.failures.isEmpty, "\(result.failures)")
+        #expect(result.runs == 2000 && result.faultCounts.count == 8)
+    }
+
+    @Test("a seed replays event for event")
+    func replay() throws {
+        let problem = try SimulatedProblem(partitions: 5, clips: true)
+        let events = try (0..<2).map { _ in
+            let simulation = Simulation(problem: problem, workers: 3, seed: 7, faults: Fault.schedule(seed: 7, workers: 3))
+            try simulation.run()
+            return [simulation.eventCount, simulation.now]
+        }
+        #expect(events[0] == events[1])
+    }
+}
