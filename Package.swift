@@ -78,7 +78,7 @@ let package = Package(
         tests("TransportTests", uses: ["Transport"]),
         tests("RunStoreTests", uses: ["RunStore"]),
         tests("ClusterSimulatorTests", uses: ["ClusterSimulator"]),
-        tests("ClusterTests", uses: ["Cluster", "plumb"]),
+        tests("ClusterTests", uses: ["Cluster", "plumb", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("RoomsTests", uses: []),
     ],
     swiftLanguageModes: [.v6]

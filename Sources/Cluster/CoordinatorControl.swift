@@ -277,8 +277,8 @@ extension CoordinatorControl {
         if !knownProcesses.contains(id) {
             failure = .workerEndedEarly(ending)
             handle(.stopRequested(reason: "\(ending)"), port: &port)
-        } else if localWorkers == 0 {
-            handle(.workersExhausted, port: &port)
+        } else if let localWorkers {
+            handle(localWorkers == 0 ? .workersExhausted : .workersExpected(localWorkers), port: &port)
         }
     }
 }

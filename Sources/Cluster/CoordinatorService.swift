@@ -143,5 +143,6 @@ public final class CoordinatorService: Sendable {
         try? control.join(deadline: .seconds(10))
         try? shard.join(deadline: .seconds(10))
         try? context.close(deadline: .seconds(10))
+        tenure.end()
     }
 }

@@ -64,6 +64,9 @@ final class RunRecorder {
     private let outlets: RecorderOutlets?
     private let startVersion: Step
     private var isBetweenTimelines = false
+    /// The step whose row comes next; a version is looked at and saved once the rows of all steps before it are there.
+    private var nextStep: Step
+    private var heldCaptures: [Capture] = []
     private var diskComplaint: String?
     private var test: Evaluation?
     private var weightsDigest: String?
@@ -77,7 +80,7 @@ final class RunRecorder {
     ) throws {
         self.plan = plan
         directory = tenure.directory
-        (timeline, startVersion) = (tenure.timeline, tenure.version)
+        (timeline, startVersion, nextStep) = (tenure.timeline, tenure.version, tenure.version)
         self.outlets = outlets
         self.display = display
         self.log = log
@@ -108,13 +111,18 @@ final class RunRecorder {
         if isBetweenTimelines {
             guard case .rolledBack(let version, let timeline) = item else { return }
             isBetweenTimelines = false
+            (nextStep, heldCaptures) = (version, [])
             record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
         }
         switch item {
         case .step(let report, let seconds, let workers, let shares):
             take(report, seconds, workers)
             for (worker, count) in shares { record.contribution(report.step, worker: worker, microbatches: count) }
-        case .capture(let capture): try take(capture)
+            nextStep = report.step + 1
+            try takeHeldCaptures()
+        case .capture(let capture):
+            heldCaptures.append(capture)
+            try takeHeldCaptures()
         case .membership(let row, let name, let host):
             record.membership(
                 generation: row.generation.rawValue, step: row.step, worker: name, host: host, change: row.change.rawValue,
@@ -197,10 +205,17 @@ final class RunRecorder {
         }
     }
 
+    private func takeHeldCaptures() throws {
+        while let capture = heldCaptures.first, capture.version <= nextStep {
+            heldCaptures.removeFirst()
+            try take(capture)
+        }
+    }
+
     private func take(_ capture: Capture) throws {
         let (training, version) = (plan.experiment.training, capture.version)
         if capture.occasion == .requested {
-            outlets?.snapshotEnded(save(capture) ? version : nil)
+            outlets?.snapshotEnded(try save(capture) ? version : nil)
             return
         }
         let isLast = version == training.steps
@@ -211,7 +226,7 @@ final class RunRecorder {
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
-        if capture.isComplete && version > startVersion { _ = save(capture) }
+        if capture.isComplete && version > startVersion { _ = try save(capture) }
         if isLast {
             test = examiner.evaluate(parameters, on: plan.data.split.test)
             if let test {
@@ -248,9 +263,11 @@ final class RunRecorder {
     }
 
     /// Writes a snapshot, the manifest last; false, and a complaint, when the disk does not take it.
-    private func save(_ capture: Capture) -> Bool {
+    private func save(_ capture: Capture) throws -> Bool {
         let name = "snapshot \(capture.version)"
         do {
+            // A resumed run takes no step before its snapshot again, so their rows must be on disk first.
+            try record.flush()
             let manifest = try directory.snapshots.save(
                 step: capture.version, timeline: timeline.rawValue, keeping: plan.experiment.training.keepCheckpoints
             ) { path in
@@ -259,7 +276,7 @@ final class RunRecorder {
             }
             record.checkpoint(
                 capture.version, file: "checkpoints/\(manifest.file)", sha256: manifest.sha256, kind: "complete")
-        } catch {
+        } catch let difference as RunRecord.ReplayDifference { throw ClusterError.unusable("\(difference)") } catch {
             complain("\(error); training goes on without this snapshot")
             record.event(step: capture.version, kind: "snapshot failed", subject: name, detail: "\(error)")
             return false

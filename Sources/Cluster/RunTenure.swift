@@ -4,6 +4,7 @@ import Logging
 import ParameterServer
 import RunStore
 import ShardKernels
+import Synchronization
 import Training
 
 /// One coordinator's time in a run directory: it holds the lease, and knows the history that it writes and the version it begins with.
@@ -16,13 +17,13 @@ public final class RunTenure: Sendable {
     /// The first version: 0, or a snapshot's.
     public let version: Step
     let state: OptimizerState
-    private let lease: CoordinatorLease
+    private let lease: Mutex<CoordinatorLease?>
 
     /// Begins a new run in an empty directory. Blocking.
     ///
     /// - Throws: `RunDirectoryError` when another coordinator is there or the disk does not take it.
     public init(beginning plan: TrainingPlan, in directory: RunDirectory) throws {
-        lease = try CoordinatorLease(of: directory)
+        lease = Mutex(try CoordinatorLease(of: directory))
         self.directory = directory
         try directory.writeExperiment(plan.experiment.resolvedYAML())
         (isResumed, version, state) = (false, 0, plan.initialState())
@@ -33,7 +34,7 @@ public final class RunTenure: Sendable {
     ///
     /// - Throws: `RunDirectoryError` when another coordinator is there; `ClusterError` when the run has finished or another plan wrote it.
     public init(resuming plan: TrainingPlan, in directory: RunDirectory, log: Logger) throws {
-        lease = try CoordinatorLease(of: directory)
+        lease = Mutex(try CoordinatorLease(of: directory))
         self.directory = directory
         let record = try RunRecord(path: directory.recordPath)
         defer { try? record.close() }
@@ -50,6 +51,9 @@ public final class RunTenure: Sendable {
         (version, state) = Self.newestSnapshot(plan: plan, directory: directory) { log.warning("\($0)") }
         timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
     }
+
+    /// Gives the directory to whoever comes next.
+    func end() { lease.withLock { $0 = nil } }
 
     /// The newest version before the last one that is on disk whole; version 0 when there is none. Blocking.
     ///

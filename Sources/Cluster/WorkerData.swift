@@ -55,6 +55,7 @@ struct WorkerData: SocketHandler {
     private var directives: [WorkerMachine.Directive] = []
     private var header: [UInt8] = []
     private var waitingSince = MonotonicClock.now()
+    private let failpoint: Failpoint?
 
     /// How long the next version may stay incomplete before the worker asks for what it misses.
     private static let patience: Duration = .seconds(5)
@@ -62,8 +63,10 @@ struct WorkerData: SocketHandler {
     init(
         plan: TrainingPlan, identity: WorkerID, lane: @escaping @Sendable (LaneWork) -> Void,
         recycle: @escaping @Sendable (AlignedVector) -> Void, progressed: @escaping @Sendable (WorkerProgress) -> Void,
-        synchronized: @escaping @Sendable (Step) -> Void, rejected: @escaping @Sendable (String) -> Void
+        synchronized: @escaping @Sendable (Step) -> Void, rejected: @escaping @Sendable (String) -> Void,
+        failpoint: Failpoint? = nil
     ) {
+        self.failpoint = failpoint
         self.plan = plan
         self.identity = identity
         self.lane = lane
@@ -127,11 +130,12 @@ struct WorkerData: SocketHandler {
         machine.handle(
             .parametersArrived(chunk: header.chunk, version: header.step, timeline: header.timeline), into: &directives)
         for directive in directives {
-            guard case .store(let chunk, _) = directive else {
+            guard case .store(let chunk, let version) = directive else {
                 carryOut(directive, port: &port)
                 continue
             }
             waitingSince = MonotonicClock.now()
+            if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.receive, version) }
             if chunk == plan.chunks.statistics { continue }
             store(chunk, message)
         }
@@ -163,10 +167,13 @@ struct WorkerData: SocketHandler {
                     kind: .attach, timeline: timeline, generation: Generation(rawValue: 0), step: version, sender: identity),
                 port: &port)
         case .reportSynchronized(let version): synchronized(version)
-        case .advance:
+        case .advance(let version):
+            if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             swap(&current, &incoming)
             reportProgress()
-        case .compute(let step, let node): lane(LaneWork(step: step, node: node, parameters: current))
+        case .compute(let step, let node):
+            lane(LaneWork(step: step, node: node, parameters: current))
+            failpoint?.reach(.compute, step)
         case .push(let step, let node, let timeline): push(step, node, timeline, port: &port)
         case .discard(_, let node):
             if let result = finished.removeValue(forKey: node) { recycle(result.gradient) }
@@ -190,6 +197,7 @@ struct WorkerData: SocketHandler {
                 kind: .push, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk.index, node: node,
                 count: chunk.range.count, sender: identity, payloadChecksum: VectorKernels.checksum(payload))
             send(frame, payload, port: &port)
+            if Int(chunk.index.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, step) }
         }
         let bits = result.scalars.map(\.bitPattern.littleEndian)
         let payload = unsafe bits.span.bytes

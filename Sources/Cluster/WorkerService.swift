@@ -78,6 +78,8 @@ public struct WorkerService: Sendable {
         _ log: Logger
     ) throws -> LifeEnding {
         let welcome = try awaitWelcome(news, prepared == nil ? connectDeadline : reconnectDeadline)
+        let failpoint = Failpoint(worker: welcome.workerName)
+        failpoint?.reach(.hello, 0)
         let ready = try prepare(welcome, &prepared)
         let (plan, fingerprint) = (ready.plan, ready.fingerprint)
         let lane = LaneBox()
@@ -88,7 +90,7 @@ public struct WorkerService: Sendable {
             WorkerData(
                 plan: plan, identity: identity, lane: { lane.compute($0) }, recycle: { lane.recycle($0) },
                 progressed: { try? control.post(.progressed($0)) }, synchronized: { try? control.post(.synchronized($0)) },
-                rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) })
+                rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) }, failpoint: failpoint)
         }
         lane.start(plan) { try? data.post(.computed($0)) }
         defer {

@@ -8,15 +8,18 @@ extension CoordinatorMachine {
         case .running: assign(members.count - 1, into: &directives)
         case .bereft: rollBack(at: now, into: &directives)
         case .rollingBack, .ended: break
-        case .gathering:
-            guard members.count >= configuration.workersToStart else { return }
-            phase = .running
-            phaseStart = now
-            stepStart = now
-            // Nothing moves before everybody has computed, so the first workers need not be synchronized one by one.
-            for index in members.indices { members[index].isSynchronized = true }
-            deal(into: &directives)
+        case .gathering: startIfEnough(at: now, into: &directives)
         }
+    }
+
+    mutating func startIfEnough(at now: Instant, into directives: inout [Directive]) {
+        guard members.count >= configuration.workersToStart else { return }
+        phase = .running
+        phaseStart = now
+        stepStart = now
+        // Nothing moves before everybody has computed, so the first workers need not be synchronized one by one.
+        for index in members.indices { members[index].isSynchronized = true }
+        deal(into: &directives)
     }
 
     /// From its first whole version on a worker receives every later one in order, so it can be given work at any instant: for a step

@@ -73,6 +73,8 @@ public struct CoordinatorMachine: Sendable {
         case stopRequested(reason: String)
         /// What `.requestSnapshot` asked for is on disk, or could not be written.
         case snapshotEnded(version: Step?)
+        /// No more than this many workers can come any more, those who are here included.
+        case workersExpected(Int)
         /// No worker can come any more.
         case workersExhausted
         case ticked
@@ -165,7 +167,7 @@ public struct CoordinatorMachine: Sendable {
     /// Bereft: nobody holds a whole version any more, and nobody is there to restore one for.
     enum Phase: Sendable { case gathering, running, bereft, rollingBack, ended }
 
-    public let configuration: Configuration
+    public private(set) var configuration: Configuration
     public internal(set) var timeline: Timeline
     public internal(set) var generation = Generation(rawValue: 0)
     /// The version that every chunk has reached.
@@ -240,6 +242,7 @@ public struct CoordinatorMachine: Sendable {
         case .stopRequested(let reason): requestStop(reason, at: now, into: &directives)
         case .snapshotEnded(let version):
             if let stopping { end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
+        case .workersExpected(let count): expect(count, at: now, into: &directives)
         case .workersExhausted: if members.isEmpty { endWithoutWorkers(into: &directives) }
         case .ticked: tick(now, into: &directives)
         }
@@ -257,6 +260,12 @@ public struct CoordinatorMachine: Sendable {
         nextWarning = progressDeadline
         directives.append(.stepDone(version: version))
         if version == configuration.steps { end(.finished, into: &directives) }
+    }
+
+    /// Fewer workers than were asked for are better than none: the bits are the same.
+    private mutating func expect(_ count: Int, at now: Instant, into directives: inout [Directive]) {
+        configuration.workersToStart = max(1, min(configuration.workersToStart, count))
+        if phase == .gathering { startIfEnough(at: now, into: &directives) }
     }
 
     /// A run that has begun is left with a snapshot; one that has not has nothing to lose.

@@ -61,7 +61,7 @@ public struct RunDirectory: Hashable, Sendable {
     /// - Throws: `RunDirectoryError.notARun`.
     public static func open(_ path: String) throws(RunDirectoryError) -> RunDirectory {
         let run = RunDirectory(path: path)
-        guard (try? PosixFile.status(of: run.recordPath)) != nil else { throw .notARun(path: path) }
+        guard (try? PosixFile.status(of: run.experimentPath)) != nil else { throw .notARun(path: path) }
         return run
     }
 

@@ -31,8 +31,8 @@ public final class RunRecord {
     public init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { database in
-            // WAL and NORMAL: a crash of the machine may lose the last rows, never the database; a checkpoint is what a run resumes from.
-            try database.execute(sql: "PRAGMA synchronous = NORMAL")
+            // A snapshot follows the rows of the steps before it: what was flushed must outlive a loss of power.
+            try database.execute(sql: "PRAGMA synchronous = FULL")
         }
         queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }

@@ -1,0 +1,70 @@
+import Foundation
+
+/// The built program, run as a person runs it.
+struct Program {
+    struct Outcome {
+        var status: Int32
+        var output: String
+        var errors: String
+
+        var json: [String: Any] {
+            let line = output.split(separator: "\n").last.map(String.init) ?? ""
+            return (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any] ?? [:]
+        }
+    }
+
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// Beside the test bundle.
+    static let executable: URL = {
+        let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let beside = bundle.appending(path: "plumb")
+        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: "plumb")
+    }()
+
+    static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
+        let process = Process()
+        let (output, errors) = (Pipe(), Pipe())
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        (process.standardOutput, process.standardError) = (output, errors)
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        return (process, output, errors)
+    }
+
+    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+        let (process, output, errors) = try start(arguments, environment: environment)
+        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: text, errors: messages)
+    }
+
+    static func inTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
+        let path = FileManager.default.temporaryDirectory.appending(path: "plumb-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
+    }
+
+    /// Processes whose command line holds `text`.
+    static func processes(with text: String) -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.filter { id in
+            guard let line = try? Data(contentsOf: URL(filePath: "/proc/\(id)/cmdline")) else { return false }
+            return String(decoding: line, as: UTF8.self).contains(text)
+        }
+    }
+
+    /// Waits for a condition, at most `seconds`.
+    static func wait(_ seconds: Double, _ condition: () -> Bool) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < deadline {
+            if condition() { return true }
+            usleep(10_000)
+        }
+        return condition()
+    }
+}
