@@ -6,7 +6,7 @@ import LinearAlgebra
 /// differentiable function of the parameters: the layer's cap multiplies R by min(1, ρ/bound), and the gradient goes through the bound.
 public protocol CorrectionKind: Sendable {
     /// Reads the options; whatever is not asked for is refused afterwards.
-    init(options: inout OptionReader, width: Int, learningRateScaling: Bool) throws(SpecificationError)
+    init(options: inout OptionReader, context: LayerContext) throws(SpecificationError)
 
     /// The blocks, in the order in which `at` names them later.
     var blocks: [BlockDeclaration] { get }

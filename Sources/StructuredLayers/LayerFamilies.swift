@@ -24,7 +24,7 @@ public struct LayerFamilies: Sendable {
     /// The names of the paths, in alphabetical order.
     public var pathNames: [String] { paths.keys.sorted() }
 
-    func path(_ specification: PathSpecification, width: Int, place: Int) throws(SpecificationError) -> (
+    func path(_ specification: PathSpecification, context: LayerContext) throws(SpecificationError) -> (
         any PathFamily, OptionReader
     ) {
         guard let family = paths[specification.family] else {
@@ -33,12 +33,12 @@ public struct LayerFamilies: Sendable {
                 expectation: "one of " + pathNames.joined(separator: ", "))
         }
         var options = OptionReader(specification.options, keyPath: "model.path")
-        let path = try family.init(options: &options, width: width, place: place)
+        let path = try family.init(options: &options, context: context)
         try options.refuseUnknown(of: "the family \(specification.family)")
         return (path, options)
     }
 
-    func correction(_ specification: CorrectionSpecification, width: Int, depth: Int, scaling: Bool) throws(SpecificationError)
+    func correction(_ specification: CorrectionSpecification, context: LayerContext) throws(SpecificationError)
         -> (LayerCorrection?, OptionReader)
     {
         var options = OptionReader(specification.options, keyPath: "model.correction")
@@ -52,14 +52,14 @@ public struct LayerFamilies: Sendable {
         }
         let scale = try options.choice("scale", default: CorrectionScale.none)
         let written = try options.value("cap", default: "none", expectation: SpectralCap.expectation)
-        let kind = try type.init(options: &options, width: width, learningRateScaling: scaling)
+        let kind = try type.init(options: &options, context: context)
         try options.refuseUnknown(of: "the correction \(specification.kind)")
         var budget: Double?
         if written != "none" {
             guard let cap = SpectralCap(written) else {
                 throw options.refusal(of: "cap", written, expectation: SpectralCap.expectation)
             }
-            budget = cap.budget(depth: depth)
+            budget = cap.budget(depth: context.depth)
         }
         return (LayerCorrection(kind: kind, scale: scale, budget: budget), options)
     }

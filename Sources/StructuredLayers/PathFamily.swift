@@ -47,8 +47,8 @@ public struct SpectralBounds: Hashable, Sendable {
 /// matrices are declared by their shapes and kept between `forward` and `backward` of one microbatch. Activations are feature-major,
 /// [n, batch]. Calls do not allocate, run on one thread, and are functions of their arguments: the same bits everywhere.
 public protocol PathFamily: Sendable {
-    /// Reads the options; whatever is not asked for is refused afterwards. `width` is n; `place` tells apart a network's layers.
-    init(options: inout OptionReader, width: Int, place: Int) throws(SpecificationError)
+    /// Reads the options; whatever is not asked for is refused afterwards.
+    init(options: inout OptionReader, context: LayerContext) throws(SpecificationError)
 
     /// The blocks, in the order in which `at` names them later.
     var blocks: [BlockDeclaration] { get }

@@ -3,28 +3,28 @@ import LinearAlgebra
 
 @testable import StructuredLayers
 
-/// The network again, naively, in float64 and example by example: the outside view that the fast code is held against.
-///
-/// Householder reflections are applied one by one, the cap's bound comes from power iteration, the loss from libm.
-struct TwinNetwork {
-    let network: Network
-    var parameters: [Double]
+/// A path again, naively, in float64 on one example. Every family's test file conforms its family to this.
+protocol NaivePath {
+    /// S(x); `blocks` are the family's blocks in declared order.
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
+}
 
-    init(_ network: Network, _ vector: AlignedVector) {
-        self.network = network
-        parameters = (0..<vector.count).map { Double(vector.span[$0]) }
-    }
+/// A correction kind again, naively, without scale and cap.
+protocol NaiveCorrection {
+    /// R(x).
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
+    /// The bound on Lip(R) that the cap works with.
+    func naiveBound(_ blocks: [[Double]]) -> Double
+}
 
-    private func block(_ name: String) -> ParameterBlock? { network.layout.blocks.first { $0.name == name } }
-
-    private func values(_ name: String) -> [Double]? { block(name).map { Array(parameters[$0.range]) } }
-
-    private func multiply(_ a: [Double], _ x: [Double], rows: Int) -> [Double] {
+enum Naive {
+    /// a·x for a row-major matrix of x.count columns.
+    static func multiply(_ a: [Double], _ x: [Double], rows: Int) -> [Double] {
         let columns = x.count
         return (0..<rows).map { i in (0..<columns).reduce(0) { $0 + a[i * columns + $1] * x[$1] } }
     }
 
-    private func activate(_ x: [Double], _ activation: Activation) -> [Double] {
+    static func activate(_ x: [Double], _ activation: Activation) -> [Double] {
         switch activation {
         case .none: x
         case .relu: x.map { max(0, $0) }
@@ -46,57 +46,99 @@ struct TwinNetwork {
         }
         return norm.squareRoot()
     }
+}
+
+extension IdentityPath: NaivePath {
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { x }
+}
+
+extension DensePath: NaivePath {
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: width) }
+}
+
+extension HouseholderPath: NaivePath {
+    /// H₁⋯H_k·P·x, reflection after reflection: the last acts first.
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+        let n = width
+        var y = (0..<n).map { Double(sign[$0]) * x[Int(source[$0])] }
+        for k in (0..<reflectors).reversed() {
+            let w = Array(blocks[0][k * n..<(k + 1) * n])
+            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
+            for i in 0..<n { y[i] -= scale * w[i] }
+        }
+        return y
+    }
+}
+
+extension BottleneckCorrection: NaiveCorrection {
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+        let h = Naive.activate(zip(Naive.multiply(blocks[1], x, rows: rank), blocks[2]).map { $0 + $1 }, activation)
+        return Naive.multiply(blocks[0], h, rows: width)
+    }
+
+    func naiveBound(_ blocks: [[Double]]) -> Double {
+        Naive.spectralNorm(blocks[0], rows: width, columns: rank) * Naive.spectralNorm(blocks[1], rows: rank, columns: width)
+    }
+}
+
+/// The network again, naively, in float64 and example by example: the outside view that the fast code is held against.
+///
+/// Householder reflections are applied one by one, the cap's bound comes from power iteration, the loss from libm.
+struct TwinNetwork {
+    let network: Network
+    var parameters: [Double]
+
+    init(_ network: Network, _ vector: AlignedVector) {
+        self.network = network
+        parameters = (0..<vector.count).map { Double(vector.span[$0]) }
+    }
+
+    private func block(_ name: String) -> ParameterBlock? { network.layout.blocks.first { $0.name == name } }
+
+    private func values(_ name: String) -> [Double]? { block(name).map { Array(parameters[$0.range]) } }
+
+    /// The blocks of one part of a layer, in declared order.
+    private func blocks(_ prefix: String) -> [[Double]] {
+        network.layout.blocks.filter { $0.name.hasPrefix(prefix) }.map { Array(parameters[$0.range]) }
+    }
 
     private func path(_ index: Int, _ x: [Double]) -> [Double] {
-        let n = network.specification.width
-        switch network.layers[index].path {
-        case is DensePath: return multiply(values("layers.\(index).path.weight")!, x, rows: n)
-        case let householder as HouseholderPath:
-            var y = (0..<n).map { Double(householder.sign[$0]) * x[Int(householder.source[$0])] }
-            let v = values("layers.\(index).path.reflectors")!
-            // H₁⋯H_k·y: the last reflection acts first.
-            for k in (0..<householder.reflectors).reversed() {
-                let w = Array(v[k * n..<(k + 1) * n])
-                let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
-                for i in 0..<n { y[i] -= scale * w[i] }
-            }
-            return y
-        default: return x
+        guard let naive = network.layers[index].path as? any NaivePath else {
+            preconditionFailure("\(type(of: network.layers[index].path)) has no naive twin")
         }
+        return naive.naive(x, blocks("layers.\(index).path."))
     }
 
     private func correction(_ index: Int, _ x: [Double]) -> [Double] {
-        let n = network.specification.width
-        guard let placed = network.layers[index].correction, let kind = placed.kind as? BottleneckCorrection else {
-            return Array(repeating: 0, count: n)
+        guard let placed = network.layers[index].correction else { return Array(repeating: 0, count: x.count) }
+        guard let kind = placed.kind as? any NaiveCorrection else {
+            preconditionFailure("\(type(of: placed.kind)) has no naive twin")
         }
-        let (up, down) = (values("layers.\(index).correction.up")!, values("layers.\(index).correction.down")!)
-        let bias = values("layers.\(index).correction.bias")!
-        let h = activate(zip(multiply(down, x, rows: kind.rank), bias).map { $0 + $1 }, kind.activation)
+        let blocks = blocks("layers.\(index).correction.")
         var factor = 1.0
-        if let budget = placed.budget {
-            let bound = Self.spectralNorm(up, rows: n, columns: kind.rank) * Self.spectralNorm(down, rows: kind.rank, columns: n)
-            factor = min(1, budget / bound)
-        }
+        if let budget = placed.budget { factor = min(1, budget / kind.naiveBound(blocks)) }
         if placed.scale == .rezero { factor *= values("layers.\(index).correction.scale")![0] }
-        return multiply(up, h, rows: n).map { factor * $0 }
+        return kind.naive(x, blocks).map { factor * $0 }
     }
 
     func layer(_ index: Int, _ x: [Double]) -> [Double] {
         let bias = values("layers.\(index).bias") ?? Array(repeating: 0, count: x.count)
         let (p, c) = (path(index, x), correction(index, x))
-        return activate(x.indices.map { p[$0] + c[$0] + bias[$0] }, network.layers[index].activation)
+        return Naive.activate(x.indices.map { p[$0] + c[$0] + bias[$0] }, network.layers[index].activation)
     }
 
     func outputs(_ input: [Double]) -> [Double] {
         let specification = network.specification
         var x = input
         if let weight = values("embedding.weight"), let bias = values("embedding.bias") {
-            x = activate(
-                zip(multiply(weight, input, rows: specification.width), bias).map { $0 + $1 }, specification.embedding.activation)
+            x = Naive.activate(
+                zip(Naive.multiply(weight, input, rows: specification.width), bias).map { $0 + $1 },
+                specification.embedding.activation)
         }
         for index in network.layers.indices { x = layer(index, x) }
-        return zip(multiply(values("readout.weight")!, x, rows: specification.outputs), values("readout.bias")!).map { $0 + $1 }
+        return zip(Naive.multiply(values("readout.weight")!, x, rows: specification.outputs), values("readout.bias")!).map {
+            $0 + $1
+        }
     }
 
     /// Summed over the examples.

@@ -9,9 +9,9 @@ public struct BottleneckCorrection: CorrectionKind {
     let activation: Activation
     let learningRateScaling: Bool
 
-    public init(options: inout OptionReader, width: Int, learningRateScaling: Bool) throws(SpecificationError) {
-        self.width = width
-        self.learningRateScaling = learningRateScaling
+    public init(options: inout OptionReader, context: LayerContext) throws(SpecificationError) {
+        width = try context.squareWidth(of: "bottleneck")
+        learningRateScaling = context.learningRateScaling
         rank = try options.integer("rank", default: max(1, width / 8), in: 1...width, meaning: "the width")
         activation = try options.choice("activation", default: Activation.tanh)
     }

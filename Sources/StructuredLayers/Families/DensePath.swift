@@ -15,8 +15,8 @@ public struct DensePath: PathFamily {
     let width: Int
     let start: Init
 
-    public init(options: inout OptionReader, width: Int, place: Int) throws(SpecificationError) {
-        self.width = width
+    public init(options: inout OptionReader, context: LayerContext) throws(SpecificationError) {
+        width = try context.squareWidth(of: "dense")
         start = try options.choice("init", default: Init.xavier)
     }
 

@@ -13,12 +13,12 @@ public struct HouseholderPath: PathFamily {
     let source: [Int32]
     let sign: [Float]
 
-    public init(options: inout OptionReader, width: Int, place: Int) throws(SpecificationError) {
-        self.width = width
+    public init(options: inout OptionReader, context: LayerContext) throws(SpecificationError) {
+        width = try context.squareWidth(of: "householder")
         reflectors = try options.integer("reflectors", default: max(1, width / 8), in: 1...width, meaning: "the width")
         if try options.flag("mixing", default: true) {
-            source = CounterRNG(seed: 0, purpose: "householder-permutation", index: UInt64(place)).permutation(count: width)
-            let coins = CounterRNG(seed: 0, purpose: "householder-signs", index: UInt64(place))
+            source = CounterRNG(seed: 0, purpose: "householder-permutation", index: UInt64(context.index)).permutation(count: width)
+            let coins = CounterRNG(seed: 0, purpose: "householder-signs", index: UInt64(context.index))
             sign = (0..<width).map { coins.bits(UInt64($0)) & 1 == 0 ? 1 : -1 }
         } else {
             source = (0..<Int32(width)).map { $0 }

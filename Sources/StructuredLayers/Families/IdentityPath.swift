@@ -2,7 +2,9 @@ import LinearAlgebra
 
 /// x ↦ x: with a correction, a residual layer.
 public struct IdentityPath: PathFamily {
-    public init(options: inout OptionReader, width: Int, place: Int) throws(SpecificationError) {}
+    public init(options: inout OptionReader, context: LayerContext) throws(SpecificationError) {
+        _ = try context.squareWidth(of: "identity")
+    }
 
     public var blocks: [BlockDeclaration] { [] }
 

@@ -22,9 +22,10 @@ public struct Network: Sendable {
         embedding = Self.appendDense(
             specification.embedding.kind == .dense, rows: width, columns: specification.inputs, "embedding", layer: 0, to: &layout)
         for index in 0..<depth {
-            let (path, pathOptions) = try families.path(specification.path, width: width, place: index)
-            let (correction, correctionOptions) = try families.correction(
-                specification.correction, width: width, depth: depth, scaling: specification.learningRateScaling)
+            let context = LayerContext(
+                inputs: width, outputs: width, depth: depth, index: index, learningRateScaling: specification.learningRateScaling)
+            let (path, pathOptions) = try families.path(specification.path, context: context)
+            let (correction, correctionOptions) = try families.correction(specification.correction, context: context)
             let layer = StructuredLayer(
                 width: width, path: path, correction: correction, activation: specification.activation, hasBias: specification.bias)
             let (blocks, prefix) = (layer.blocks, "layers.\(index)")
