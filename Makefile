@@ -31,6 +31,16 @@ soak: build ## 100,000 simulated runs, each with its own schedule of faults
 named-faults: dependencies ## a dozen mistakes made on purpose: the simulator must see each
 	Tests/NamedFaults/run.sh
 
+FUZZ_SECONDS = 600
+.PHONY: fuzz
+fuzz: dependencies ## every decoder under libFuzzer and the address sanitizer, FUZZ_SECONDS each
+	Tests/Fuzz/run.sh $(FUZZ_SECONDS)
+
+.PHONY: sanitize
+sanitize: dependencies ## the cluster's and the transport's tests under the thread sanitizer
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/tsan.supp exitcode=66" swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing \
+	  --sanitize thread --scratch-path .build-tsan --filter 'TransportTests|ClusterTests'
+
 .PHONY: check
 check: ## formatting, and what a machine can see without building
 	swift format lint --strict --recursive Package.swift Sources Tests
@@ -41,4 +51,4 @@ format: ## put the sources into the house's format
 
 .PHONY: clean
 clean: ## remove what a build leaves
-	rm -rf .build .build-test .build-faults
+	rm -rf .build .build-test .build-faults .build-fuzz .build-tsan

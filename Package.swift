@@ -78,8 +78,21 @@ let package = Package(
         tests("TransportTests", uses: ["Transport"]),
         tests("RunStoreTests", uses: ["RunStore"]),
         tests("ClusterSimulatorTests", uses: ["ClusterSimulator"]),
-        tests("ClusterTests", uses: ["Cluster", "plumb", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests(
+            "ClusterTests",
+            uses: [
+                "Cluster", "LinearAlgebra", "ParameterServer", "Transport", "WireProtocol", "plumb",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests("RoomsTests", uses: []),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers have no `main` of their own, libFuzzer brings it: they build with `make fuzz` alone.
+if Context.environment["PLUMB_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["WireProtocol", "Datasets", "RunStore", "ExperimentFile"], path: "Tests/Fuzz",
+            exclude: ["run.sh", "corpus"], swiftSettings: strict))
+}

@@ -66,6 +66,7 @@ struct CoordinatorControl: SocketHandler {
     private var localWorkers: Int?
     private var knownProcesses: Set<Int> = []
     private var squaredNorms: [Double] = []
+    private var rejections = RejectionLog()
     private var failure: ClusterError?
 
     init(
@@ -106,7 +107,7 @@ struct CoordinatorControl: SocketHandler {
         do {
             let control = try message.withPart(0) { bytes throws(ControlMessageError) in try ControlMessage.decode(bytes) }
             try answer(control, from: peer, port: &port)
-        } catch { log.warning("dropped a control message", metadata: ["peer": "\(peer)", "reason": "\(error)"]) }
+        } catch { rejections.note("dropped a control message", peer: "\(peer)", reason: "\(error)", log) }
     }
 
     mutating func handle(_ event: CoordinatorMachine.Event, port: inout LoopPort) {
@@ -170,7 +171,7 @@ extension CoordinatorControl {
         } catch { handle(.gradientRefused(step: step, reason: "\(error)"), port: &port) }
     }
 
-    private func record(_ row: CoordinatorMachine.Membership) {
+    private mutating func record(_ row: CoordinatorMachine.Membership) {
         let peer = peers[row.worker]
         log.info(
             "membership changed",
@@ -179,6 +180,7 @@ extension CoordinatorControl {
                 "members": "\(row.members)", "step": "\(row.step)", "reason": "\(row.reason)",
             ])
         outlets.recorder(.membership(row, name: name(of: row.worker), host: peer?.host ?? ""))
+        if row.change == .joined { outlets.shard(.admitted(row.worker)) } else { peers[row.worker] = nil }
     }
 
     private func warn(_ wait: CoordinatorMachine.Wait) {
@@ -252,7 +254,7 @@ extension CoordinatorControl {
             handle(.rolledBack(version: version, timeline: timeline), port: &port)
         case .captured(let capture): outlets.recorder(.capture(capture))
         case .frameRejected(let worker, let reason):
-            log.warning("dropped a data frame", metadata: ["worker": "\(name(of: worker))", "reason": "\(reason)"])
+            rejections.note("dropped a data frame", peer: name(of: worker), reason: reason, log)
         case .unreachable(let worker, let reason):
             let isMember = machine.assignments.contains { $0.worker == worker }
             if !isMember { return outlets.shard(.unsubscribed(worker)) }

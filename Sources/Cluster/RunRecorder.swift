@@ -311,7 +311,7 @@ final class RunRecorder {
     /// Keeps what there is of a run that did not finish.
     func abandon(reason: String, at step: Step = 0) {
         record.event(step: step, kind: "ended", subject: "run", detail: reason)
-        try? record.close()
+        try? record.abandon()
     }
 }
 

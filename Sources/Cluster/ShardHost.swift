@@ -9,6 +9,9 @@ import WireProtocol
 /// What the coordinator tells a shard host.
 enum ShardPost: Sendable {
     case applyAllowed(step: Step, timeline: Timeline, clipScale: Double)
+    /// A worker is a member: its frames count from now on.
+    case admitted(WorkerID)
+    /// A worker is no member any more: it is sent nothing, and its frames are dropped.
     case unsubscribed(WorkerID)
     case captureRequested
     /// Put a snapshot in place as the start of a timeline.
@@ -43,6 +46,10 @@ struct ShardHost: SocketHandler {
     private var captures: CaptureAssembler
     private var clipScale = 1.0
     private let firstVersion: Step
+    private var members: Set<WorkerID> = []
+    /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
+    private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
+    private static let waitingMax = 1024
     private var directives: [ShardMachine.Directive] = []
 
     /// A host that begins with version `version` of `timeline`.
@@ -72,19 +79,25 @@ struct ShardHost: SocketHandler {
         case .applyAllowed(let step, let timeline, let clipScale):
             self.clipScale = clipScale
             handle(.applyAllowed(step: step, timeline: timeline), port: &port)
-        case .unsubscribed(let worker): handle(.unsubscribed(worker), port: &port)
+        case .admitted(let worker):
+            members.insert(worker)
+            if let (version, timeline) = waiting.removeValue(forKey: worker) { attach(worker, version, timeline, port: &port) }
+        case .unsubscribed(let worker):
+            members.remove(worker)
+            handle(.unsubscribed(worker), port: &port)
         case .captureRequested: handle(.captureRequested, port: &port)
         case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
         }
     }
 
-    /// The machine discards what it holds before it announces the new version.
+    /// The new history is told of before anything in it: the copy of its first version is part of the record. The machine discards what it
+    /// holds before it announces that version.
     private mutating func restore(_ version: Step, _ timeline: Timeline, _ state: OptimizerState, port: inout LoopPort) {
         norms = NormCollector(chunks: plan.chunks.chunks.count)
         captures = CaptureAssembler(plan: plan.chunks)
         store.restore(state)
-        handle(.restored(version: version, timeline: timeline), port: &port)
         tell(.restored(version: version, timeline: timeline))
+        handle(.restored(version: version, timeline: timeline), port: &port)
     }
 
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
@@ -92,15 +105,17 @@ struct ShardHost: SocketHandler {
         do {
             let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
             try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
-            try take(header, message, from: peer, port: &port)
+            guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
+            if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
+            guard header.kind == .attach, waiting.count < Self.waitingMax else { throw RejectedFrame.stranger }
+            waiting[peer] = (header.step, header.timeline)
         } catch { tell(.frameRejected(peer, reason: "\(error)")) }
     }
 
     private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
     {
         switch header.kind {
-        case .attach:
-            if header.timeline == machine.timeline { handle(.subscribed(peer, fromVersion: header.step), port: &port) }
+        case .attach: attach(peer, header.step, header.timeline, port: &port)
         case .parameterRequest:
             handle(.parametersRequested(peer, version: header.step, chunks: [header.chunk]), port: &port)
         case .push, .statistics:
@@ -113,6 +128,10 @@ struct ShardHost: SocketHandler {
             }
         case .parameters, .resendRequest, .snapshot: throw RejectedFrame.misdirected(header.kind)
         }
+    }
+
+    private mutating func attach(_ worker: WorkerID, _ version: Step, _ timeline: Timeline, port: inout LoopPort) {
+        if timeline == machine.timeline { handle(.subscribed(worker, fromVersion: version), port: &port) }
     }
 
     /// Whether a push has the size that its chunk and step ask for.
@@ -213,6 +232,8 @@ extension ShardHost {
 enum RejectedFrame: Error, CustomStringConvertible {
     case checksum(FrameHeader.Kind)
     case misdirected(FrameHeader.Kind)
+    case forged(sender: WorkerID)
+    case stranger
     case unknownChunk(UInt32)
     case shape(count: Int, expected: Int)
     case unexpected(String)
@@ -221,6 +242,8 @@ enum RejectedFrame: Error, CustomStringConvertible {
         switch self {
         case .checksum(let kind): "the payload of a \(kind) frame does not have the checksum that its header states"
         case .misdirected(let kind): "a \(kind) frame is not for this receiver"
+        case .forged(let sender): "a frame says that \(sender) sent it, but it came over another worker's connection"
+        case .stranger: "the sender is no member of this run"
         case .unknownChunk(let index): "there is no chunk \(index) in this run's plan"
         case .unexpected(let sentence): sentence
         case .shape(let count, let expected): "a frame carries \(count) elements where this run's plan has \(expected)"

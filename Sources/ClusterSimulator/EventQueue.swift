@@ -1,6 +1,16 @@
-/// What happens when, in virtual microseconds; events of one instant come in the order in which they were added. A binary heap.
+/// What happens when, in virtual microseconds; events of one instant come in the order in which they were added.
+///
+/// A binary heap of times; the events stay in places of their own, so that what is moved has no references to count.
 struct EventQueue<Event> {
-    private var heap: [(time: Int, order: Int, event: Event)] = []
+    private struct Entry {
+        var time: Int
+        var order: Int
+        var place: Int
+    }
+
+    private var heap: [Entry] = []
+    private var events: [Event?] = []
+    private var free: [Int] = []
     private var added = 0
 
     var count: Int { heap.count }
@@ -8,7 +18,15 @@ struct EventQueue<Event> {
     /// O(log n).
     mutating func add(_ event: Event, at time: Int) {
         added += 1
-        heap.append((time, added, event))
+        let place: Int
+        if let reused = free.popLast() {
+            place = reused
+            events[place] = event
+        } else {
+            place = events.count
+            events.append(event)
+        }
+        heap.append(Entry(time: time, order: added, place: place))
         var child = heap.count - 1
         while child > 0, precedes(child, (child - 1) / 2) {
             heap.swapAt(child, (child - 1) / 2)
@@ -18,8 +36,9 @@ struct EventQueue<Event> {
 
     /// The earliest event. O(log n).
     mutating func next() -> (time: Int, event: Event)? {
-        guard let first = heap.first, let last = heap.popLast() else { return nil }
-        if heap.isEmpty { return (first.time, first.event) }
+        guard let first = heap.first, let last = heap.popLast(), let event = events[first.place].take() else { return nil }
+        free.append(first.place)
+        if heap.isEmpty { return (first.time, event) }
         heap[0] = last
         var parent = 0
         while true {
@@ -31,7 +50,7 @@ struct EventQueue<Event> {
             heap.swapAt(parent, least)
             parent = least
         }
-        return (first.time, first.event)
+        return (first.time, event)
     }
 
     private func precedes(_ a: Int, _ b: Int) -> Bool { (heap[a].time, heap[a].order) < (heap[b].time, heap[b].order) }

@@ -4,8 +4,9 @@ import ParameterServer
 import ShardKernels
 import Training
 
-/// The coordinator's process: the very machines of coordinator and shard, and what their shells keep.
-struct SimulatedCoordinator {
+/// The coordinator's process: the very machines of coordinator and shard, and what their shells keep. A reference, for it is looked at
+/// after every event.
+final class SimulatedCoordinator {
     /// Changes with every start.
     let process: Int
     var machine: CoordinatorMachine

@@ -13,8 +13,8 @@ struct WorkerSlot {
     var disturbedUntil = 0
 }
 
-/// A worker's process: the very machine, its two versions and one lane.
-struct SimulatedWorker {
+/// A worker's process: the very machine, its two versions and one lane. A reference, as the coordinator is.
+final class SimulatedWorker {
     struct Work {
         var step: Step
         var node: TreeNode

@@ -4,7 +4,7 @@ import ShardKernels
 
 extension Simulation {
     func begin(_ index: Int) throws {
-        active.insert(index)
+        active.append(index)
         let fault = faults[index]
         switch fault.kind {
         case .network: disturbAll(until: fault.end + 2_000_000)
@@ -33,7 +33,7 @@ extension Simulation {
     }
 
     func end(_ index: Int) {
-        active.remove(index)
+        active.removeAll { $0 == index }
         switch faults[index].kind {
         case .network, .cut, .crashOnDisk, .damage, .join: break
         case .pause(let worker):

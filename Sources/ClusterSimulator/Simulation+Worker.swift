@@ -84,13 +84,12 @@ extension Simulation {
     private func store(_ chunk: ChunkIndex, _ values: [Float], _ slot: Int) {
         if chunk == problem.plan.chunks.statistics { return }
         let range = problem.plan.chunks.chunks[Int(chunk.rawValue)].range
-        guard var incoming = slots[slot].process?.incoming else { return }
-        slots[slot].process?.incoming = AlignedVector(count: 0)
-        do {
-            var span = incoming.mutableSpan
-            for (offset, index) in range.enumerated() { span[index] = values[offset] }
-        }
-        slots[slot].process?.incoming = incoming
+        if let worker = slots[slot].process { Self.write(values, to: range, of: &worker.incoming) }
+    }
+
+    private static func write(_ values: [Float], to range: Range<Int>, of vector: inout AlignedVector) {
+        var span = vector.mutableSpan
+        for (offset, index) in range.enumerated() { span[index] = values[offset] }
     }
 
     private func advance(_ slot: Int, to version: Step) throws {

@@ -34,7 +34,8 @@ final class Simulation {
     let disk = SimulatedDisk()
     let snapshots: SnapshotStore<SimulatedDisk>
     var computer: MicrobatchComputer
-    var active: Set<Int> = []
+    /// Faults that are going on, in order of their beginning: a set's order would be another in every process, and with it the dice.
+    var active: [Int] = []
     /// Counts of faults that hold a process still, by slot; -1 is the coordinator.
     var pauses: [Int: Int] = [:]
     var held: [Int: [Event]] = [:]

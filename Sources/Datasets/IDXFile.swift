@@ -32,6 +32,12 @@ struct IDXFile {
             sizes.append(bytes[(4 + 4 * place)..<(8 + 4 * place)].reduce(0) { $0 << 8 | Int($1) })
         }
         self.sizes = sizes
+        // With a size of zero the product of the others has no bound.
+        guard !sizes.contains(0) else {
+            throw DatasetError(
+                path,
+                "the header promises \(sizes.map(String.init).joined(separator: " × ")) values, which is none; get the file again")
+        }
         var count = 1
         for size in sizes {
             let (product, overflow) = count.multipliedReportingOverflow(by: size)

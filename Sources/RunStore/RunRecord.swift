@@ -9,7 +9,7 @@ public final class RunRecord {
     public static let schemaVersion = 1
 
     private let queue: DatabaseQueue
-    private var pending: [(sql: String, arguments: StatementArguments)] = []
+    private var pending: [PendingRow] = []
     /// Rows of an earlier history that the present one must repeat, by table and step, in their order.
     private var expected: [String: [Int64: [[DatabaseValue]]]] = [:]
     private var difference: ReplayDifference?
@@ -41,7 +41,14 @@ public final class RunRecord {
         try flush()
     }
 
-    private func add(_ sql: String, _ arguments: StatementArguments) { pending.append((sql, arguments)) }
+    private struct PendingRow {
+        var sql: String
+        var arguments: StatementArguments
+        /// Whether its values are under the law of the same bits.
+        var isLawful = false
+    }
+
+    private func add(_ sql: String, _ arguments: StatementArguments) { pending.append(PendingRow(sql: sql, arguments: arguments)) }
 
     /// Writes what was gathered, in one transaction. Blocking.
     public func flush() throws {
@@ -92,7 +99,9 @@ public final class RunRecord {
                     table: table, step: at, before: place.map { "\($0.0)" } ?? "", now: place.map { "\($0.1)" } ?? "")
             }
         }
-        add("INSERT INTO \(table) VALUES (\(row.map { _ in "?" }.joined(separator: ", ")))", StatementArguments(row))
+        let places = row.map { _ in "?" }.joined(separator: ", ")
+        pending.append(
+            PendingRow(sql: "INSERT INTO \(table) VALUES (\(places))", arguments: StatementArguments(row), isLawful: true))
     }
 
     /// The best validation so far and the last one, as a resumed run finds them. Blocking.
@@ -139,6 +148,15 @@ public final class RunRecord {
     /// How many microbatches of each worker counted in a step.
     public func contribution(_ step: UInt64, worker: String, microbatches: Int) {
         add("INSERT OR REPLACE INTO contributions VALUES (?, ?, ?)", [Int64(step), worker, microbatches])
+    }
+
+    /// Writes what may still be said of a run that failed, and closes the file: rows that broke the law are left out.
+    public func abandon() throws {
+        if difference != nil {
+            pending.removeAll(where: \.isLawful)
+            difference = nil
+        }
+        try close()
     }
 
     /// Writes what was gathered and closes the file, the write-ahead log merged.

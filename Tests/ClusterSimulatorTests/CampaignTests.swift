@@ -13,9 +13,11 @@ struct CampaignTests {
 
     @Test("whatever goes wrong, nothing is lost")
     func faults() throws {
-        let result = try Campaign().run(seeds: 0..<2000)
+        // 2,000 seeds for each configuration.
+        let seeds = UInt64(2000 * Campaign.Configuration.all.count)
+        let result = try Campaign().run(seeds: 0..<seeds)
         #expect(result.failures.isEmpty, "\(result.failures)")
-        #expect(result.runs == 2000 && result.faultCounts.count == 8)
+        #expect(result.runs == Int(seeds) && result.faultCounts.count == 8)
     }
 
     @Test("a seed replays event for event")

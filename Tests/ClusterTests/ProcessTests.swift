@@ -226,4 +226,14 @@ struct ProcessTests {
             #expect(run.json["steps"] as? Int == 3 && run.json["testAccuracy"] is Double)
         }
     }
+
+    @Test("a simulated seed is the same in every process: what it prints to see a failure again shows it again")
+    func simulationReplays() throws {
+        let runs = try (0..<2).map { _ in
+            try Program.run(["simulate", "--faults", "--first", "1000", "--seeds", "40", "--threads", "2", "--json"])
+        }
+        #expect(runs.allSatisfy { $0.status == 0 })
+        let events = runs.compactMap { $0.json["events"] as? Int }
+        #expect(events.count == 2 && events[0] == events[1] && events[0] > 1000, "\(events)")
+    }
 }

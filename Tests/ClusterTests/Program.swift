@@ -22,11 +22,14 @@ struct Program {
         return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: "plumb")
     }()
 
-    static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
+    /// `prefix` is a command that runs the program as its own arguments, if not directly.
+    static func start(_ arguments: [String], environment: [String: String] = [:], through prefix: [String] = []) throws -> (
+        Process, Pipe, Pipe
+    ) {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = executable
-        process.arguments = arguments
+        process.executableURL = prefix.isEmpty ? executable : URL(filePath: "/usr/bin/env")
+        process.arguments = prefix.isEmpty ? arguments : prefix + [executable.path] + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         (process.standardOutput, process.standardError) = (output, errors)
         process.standardInput = FileHandle.nullDevice

@@ -56,6 +56,11 @@ struct DatasetTests {
         try Self.file([1, 2, 3]) { path in
             #expect(Self.refusal { _ = try IDXFile(path) }.contains("does not begin like an IDX file"))
         }
+        // A zero among the sizes once hid that the product of the others overflows.
+        let hollow: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 0, 0xfe, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8]
+        try Self.file(hollow) { path in
+            #expect(Self.refusal { _ = try IDXFile(path) }.contains("which is none"))
+        }
         try Self.file(good) { images in
             try Self.file(Self.idx(8, [3], [0, 1, 2])) { labels in
                 #expect(Self.refusal { _ = try Dataset(idxImages: images, labels: labels) }.contains("there are 2 images, but"))
