@@ -24,6 +24,9 @@ public struct DoubleMatrix: Hashable, Sendable {
         set { elements[row * columns + column] = newValue }
     }
 
+    /// Aᵀ·A if `ofColumns`, else A·Aᵀ, in float64. O(rows·columns·size).
+    public func gram(ofColumns: Bool) -> DoubleMatrix { BLAS.gram(self, ofColumns: ofColumns) }
+
     /// A·Aᵀ or Aᵀ·A, whichever is smaller, in float64. O(rows·columns·min(rows, columns)).
     public func smallerGram() -> DoubleMatrix { BLAS.gram(self, ofColumns: columns <= rows) }
 }

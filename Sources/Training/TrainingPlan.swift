@@ -54,7 +54,8 @@ public struct TrainingPlan: Sendable {
     /// The versions whose parameters are validated or examined, or saved.
     public var captures: CaptureSchedule {
         let training = experiment.training
-        let diagnosed = experiment.diagnostics.select.contains(.spectrum) ? experiment.diagnostics.every : 0
+        let select = experiment.diagnostics.select
+        let diagnosed = select.contains(.spectrum) || select.contains(.caps) ? experiment.diagnostics.every : 0
         return CaptureSchedule(
             parametersEvery: [training.validateEvery, diagnosed], completeEvery: training.checkpointEvery, last: training.steps)
     }
