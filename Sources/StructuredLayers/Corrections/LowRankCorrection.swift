@@ -38,25 +38,23 @@ public struct LowRankCorrection: CorrectionKind {
 
     /// The largest singular value from A and B. In the eigenvectors (λ, e) of B, B^½·A·B^½ is √λᵢ·eᵢᵀ·A·eⱼ·√λⱼ.
     private static func norm(_ a: DoubleMatrix, _ b: DoubleMatrix, into vectors: inout [Matrix]) -> Double {
-        let rank = a.rows
         guard let (values, e) = try? LAPACK.symmetricEigenvectors(b) else { return .nan }
-        // Rows of `half`: √λᵢ·eᵢ.
-        var (half, product) = (DoubleMatrix(rows: rank, columns: rank), DoubleMatrix(rows: rank, columns: rank))
-        for i in 0..<rank {
+        // Rows √λᵢ·eᵢ.
+        var half = e
+        for i in values.indices {
             let root = max(0, values[i]).squareRoot()
-            for k in 0..<rank { half[i, k] = root * e[i, k] }
+            for k in values.indices { half[i, k] *= root }
         }
-        for i in 0..<rank {
-            let row = (0..<rank).map { k in (0..<rank).reduce(0.0) { $0 + half[i, $1] * a[$1, k] } }
-            for j in 0..<rank { product[i, j] = (0..<rank).reduce(0.0) { $0 + row[$1] * half[j, $1] } }
-        }
+        let product = DoubleMatrix.product(DoubleMatrix.product(half, a), half, transposeB: true)
         guard let (squares, z) = try? LAPACK.symmetricEigenvectors(product), let largest = squares.last else { return .nan }
         let norm = max(0, largest).squareRoot()
-        let inner = (0..<rank).map { k in (0..<rank).reduce(0.0) { $0 + half[$1, k] * z[rank - 1, $1] } }
-        for k in 0..<rank {
-            vectors[0][0, k] = Float(inner[k])
-            let outer = (0..<rank).reduce(0.0) { $0 + a[k, $1] * inner[$1] }
-            vectors[1][0, k] = norm > 0 ? Float(outer / norm) : 0
+        var inner = DoubleMatrix(rows: 1, columns: squares.count)
+        for k in squares.indices { inner[0, k] = z[squares.count - 1, k] }
+        let p = DoubleMatrix.product(inner, half)
+        let outer = DoubleMatrix.product(p, a)
+        for k in squares.indices {
+            vectors[0][0, k] = Float(p[0, k])
+            vectors[1][0, k] = norm > 0 ? Float(outer[0, k] / norm) : 0
         }
         return norm
     }
