@@ -220,9 +220,7 @@ final class RunRecorder {
         }
         let isLast = version == training.steps
         let parameters = capture.state.parameters
-        if plan.experiment.diagnostics.select.contains(.spectrum), plan.experiment.diagnostics.isDue(at: version) || isLast {
-            examine(parameters, version)
-        }
+        if plan.experiment.diagnostics.isDue(at: version) || isLast { examine(parameters, version) }
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
@@ -238,6 +236,9 @@ final class RunRecorder {
     }
 
     private func examine(_ parameters: AlignedVector, _ version: Step) {
+        let select = plan.experiment.diagnostics.select
+        if select.contains(.caps) { write(examiner.capUtilisation(parameters), at: version) }
+        guard select.contains(.spectrum) else { return }
         lastSpectra = examiner.spectra(parameters)
         for layer in lastSpectra {
             write(VersionExaminer.rows(layer), at: version)

@@ -11,10 +11,14 @@ extension TrainingPlan {
     /// What the products of this run's shapes give in this process.
     func fingerprint() throws(LAPACKError) -> NumericFingerprint {
         let model = network.specification
-        let (n, b) = (model.width, microbatch)
-        return try NumericFingerprint.measure(shapes: [
-            GEMMShape(m: n, n: b, k: n), GEMMShape(m: n, n: b, k: model.inputs), GEMMShape(m: model.outputs, n: b, k: n),
-        ])
+        let (widths, b) = (model.levelWidths, microbatch)
+        var shapes: [GEMMShape] = []
+        for (n, m) in zip(widths, widths.dropFirst()) where !shapes.contains(GEMMShape(m: m, n: b, k: n)) {
+            shapes.append(GEMMShape(m: m, n: b, k: n))
+        }
+        shapes.append(GEMMShape(m: widths[0], n: b, k: model.inputs))
+        shapes.append(GEMMShape(m: model.outputs, n: b, k: widths[model.depth]))
+        return try NumericFingerprint.measure(shapes: shapes)
     }
 
     /// Tells apart layouts: names, shapes and places of all blocks, and the cut into chunks.

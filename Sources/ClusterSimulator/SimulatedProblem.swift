@@ -2,6 +2,7 @@ import ExperimentFile
 import LinearAlgebra
 import ParameterServer
 import ShardKernels
+import StructuredLayers
 import Training
 
 /// What a simulated cluster trains, and every right answer on the way.
@@ -12,17 +13,20 @@ public struct SimulatedProblem: Sendable {
     /// The reduced scalars of each step.
     let scalars: [[Double]]
 
-    /// A network of a few hundred parameters in several chunks, on two spirals.
+    /// A network of a few hundred parameters in several chunks, on two spirals; `path` is the section of that name, as YAML.
     ///
     /// - Throws: `ExperimentError`, `TrainingError` or `DatasetError` when the tiny experiment is none.
-    public init(partitions: Int, clips: Bool, steps: Int = 10) throws {
+    public init(
+        partitions: Int, clips: Bool, steps: Int = 10, path: String = "{ family: householder, reflectors: 2 }",
+        families: LayerFamilies = .builtin
+    ) throws {
         let yaml = """
             name: simulated
             data: { source: spirals, points: 60, turns: 1, noise: 0.05 }
             model:
               width: 4
               depth: 2
-              path: { family: householder, reflectors: 2 }
+              path: \(path)
               correction: { kind: bottleneck, rank: 2, activation: tanh }
             optimizer: { kind: adam, learningRate: 0.01 }
             training:
@@ -38,8 +42,8 @@ public struct SimulatedProblem: Sendable {
             """
         let experiment = try Experiment(yaml: yaml, source: "the simulated experiment")
         plan = try TrainingPlan(
-            experiment: experiment, data: try ExperimentData(experiment.data), chunkLimits: .init(elementsMax: 24, elementsGood: 12)
-        )
+            experiment: experiment, data: try ExperimentData(experiment.data), families: families,
+            chunkLimits: .init(elementsMax: 24, elementsGood: 12))
         var trainer = ReferenceTrainer(plan)
         var computer = MicrobatchComputer(plan)
         var (states, scalars) = ([trainer.state], [[Double]]())

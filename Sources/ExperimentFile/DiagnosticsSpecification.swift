@@ -12,6 +12,8 @@ public struct DiagnosticsSpecification: Hashable, Sendable {
         case noiseScale = "noise-scale"
         /// D20: agreement of the microbatches' gradients.
         case agreement
+        /// How much of its caps each correction uses.
+        case caps
     }
 
     /// Steps between measurements; 0 switches them off.

@@ -12,17 +12,30 @@ extension NetworkSpecification {
             defaults: ["rank": 16, "activation": "tanh", "scale": "none", "cap": "2/sqrt(L)"])
         let embedding = try section.section("embedding")
         self.init(
-            inputs: 1, outputs: 2, width: try section.integer("width", default: 128, in: 1...1 << 20),
-            depth: try section.integer("depth", default: 8, in: 1...1 << 16),
+            inputs: 1, outputs: 2, width: 1, depth: try section.integer("depth", default: 8, in: 1...1 << 16),
             path: PathSpecification(family: path.name, options: path.options),
             correction: CorrectionSpecification(kind: correction.name, options: correction.options),
             activation: try section.choice("activation", default: .none), bias: try section.flag("bias", default: true),
             loss: try section.choice("loss", default: .crossEntropy),
             embedding: EmbeddingSpecification(
-                kind: try embedding.choice("kind", default: .dense), activation: try embedding.choice("activation", default: .none)),
+                kind: try embedding.choice("kind", default: .dense), activation: try embedding.choice("activation", default: .none),
+                scale: try embedding.number("scale", default: 1, in: 1e-6...1e6)),
             learningRateScaling: try section.flag("learningRateScaling", default: true))
+        widths = try Self.widths(section)
         try embedding.finish()
         try section.finish()
+    }
+
+    /// One number for all layers, or a list; that it fits the depth is checked when the network is built.
+    private static func widths(_ section: SettingsSection) throws(ExperimentError) -> [Int] {
+        let words = try section.words("width") ?? ["128"]
+        let widths = words.compactMap { Int($0) }.filter { (1...1 << 20).contains($0) }
+        guard widths.count == words.count, !widths.isEmpty else {
+            throw section.refusal(
+                "width", words.joined(separator: ", "),
+                "it must be a whole number from 1 to \(1 << 20), or a list of such numbers, one more than model.depth")
+        }
+        return widths
     }
 
     /// A name and its options; the options' own meaning is checked when the network is built.
@@ -48,12 +61,16 @@ extension NetworkSpecification {
             .section([(nameKey, .plain(name))] + options.keys.sorted().map { ($0, .plain(options[$0].map(\.description) ?? "")) })
         }
         return [
-            ("width", .plain("\(width)")), ("depth", .plain("\(depth)")), ("path", entries("family", self.path.family, path)),
+            ("width", widths.count == 1 ? .plain("\(width)") : .list(widths.map { "\($0)" })), ("depth", .plain("\(depth)")),
+            ("path", entries("family", self.path.family, path)),
             ("correction", entries("kind", self.correction.kind, correction)), ("activation", .plain(activation.rawValue)),
             ("bias", .plain("\(bias)")), ("loss", .plain(loss.rawValue)),
             (
                 "embedding",
-                .section([("kind", .plain(embedding.kind.rawValue)), ("activation", .plain(embedding.activation.rawValue))])
+                .section([
+                    ("kind", .plain(embedding.kind.rawValue)), ("activation", .plain(embedding.activation.rawValue)),
+                    ("scale", .plain("\(embedding.scale)")),
+                ])
             ), ("learningRateScaling", .plain("\(learningRateScaling)")),
         ]
     }

@@ -86,4 +86,25 @@ extension BLAS {
         for i in 0..<n { for j in 0..<i { result[i, j] = result[j, i] } }
         return result
     }
+
+    /// op(A)·op(B) in float64.
+    static func product(_ a: DoubleMatrix, _ transposeA: Bool, _ b: DoubleMatrix, _ transposeB: Bool) -> DoubleMatrix {
+        let (m, k) = transposeA ? (a.columns, a.rows) : (a.rows, a.columns)
+        let (inner, n) = transposeB ? (b.columns, b.rows) : (b.rows, b.columns)
+        precondition(k == inner, "gemm: the shapes do not fit")
+        var result = DoubleMatrix(rows: m, columns: n)
+        if m == 0 || n == 0 || k == 0 { return result }
+        useOneThread()
+        unsafe a.elements.withUnsafeBufferPointer { left in
+            unsafe b.elements.withUnsafeBufferPointer { right in
+                unsafe result.elements.withUnsafeMutableBufferPointer { to in
+                    unsafe cblas_dgemm(
+                        CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, Int32(m),
+                        Int32(n), Int32(k), 1, left.baseAddress, Int32(a.columns), right.baseAddress, Int32(b.columns), 0,
+                        to.baseAddress, Int32(n))
+                }
+            }
+        }
+        return result
+    }
 }

@@ -24,6 +24,16 @@ public struct DoubleMatrix: Hashable, Sendable {
         set { elements[row * columns + column] = newValue }
     }
 
+    /// op(A)·op(B). O(rows·inner·columns).
+    public static func product(_ a: DoubleMatrix, transposeA: Bool = false, _ b: DoubleMatrix, transposeB: Bool = false)
+        -> DoubleMatrix
+    {
+        BLAS.product(a, transposeA, b, transposeB)
+    }
+
+    /// Aᵀ·A if `ofColumns`, else A·Aᵀ, in float64. O(rows·columns·size).
+    public func gram(ofColumns: Bool) -> DoubleMatrix { BLAS.gram(self, ofColumns: ofColumns) }
+
     /// A·Aᵀ or Aᵀ·A, whichever is smaller, in float64. O(rows·columns·min(rows, columns)).
     public func smallerGram() -> DoubleMatrix { BLAS.gram(self, ofColumns: columns <= rows) }
 }

@@ -11,9 +11,12 @@ public struct BlockExtent: Hashable, Codable, Sendable {
     public var learningRateMultiplier: Float
     /// Whether weight decay applies.
     public var decays: Bool
+    /// Whether the block is assigned rather than trained: its part of a gradient is its next value, and counts in no norm.
+    public var isState: Bool
 
     public init(
-        name: String, range: Range<Int>, granule: Int = 1, layer: Int, learningRateMultiplier: Float = 1, decays: Bool = true
+        name: String, range: Range<Int>, granule: Int = 1, layer: Int, learningRateMultiplier: Float = 1, decays: Bool = true,
+        isState: Bool = false
     ) {
         precondition(!range.isEmpty && granule >= 1 && range.count.isMultiple(of: granule), "a granule divides its block")
         self.name = name
@@ -22,5 +25,6 @@ public struct BlockExtent: Hashable, Codable, Sendable {
         self.layer = layer
         self.learningRateMultiplier = learningRateMultiplier
         self.decays = decays
+        self.isState = isState
     }
 }

@@ -30,7 +30,16 @@ public struct ParameterUpdate: Sendable {
     /// ‖mean gradient‖₂ from the squared norm of the summed gradient.
     public func meanNorm(squaredNorm: Double) -> Double { squaredNorm.squareRoot() * meanFactor }
 
-    /// Applies step `step` to one segment.
+    /// What one segment of the summed gradient adds to the squared norm.
+    ///
+    /// The next value of a state block is no gradient and adds nothing; but NaN when it is not finite, so that the stop on such
+    /// gradients sees it. O(count).
+    public func squaredNorm(block: Int, gradient: Span<Float>) -> Double {
+        guard blocks[block].isState else { return VectorKernels.sumOfSquares(gradient) }
+        return VectorKernels.allFinite(gradient) ? 0 : .nan
+    }
+
+    /// Applies step `step` to one segment: the optimizer to parameters, assignment to state.
     ///
     /// All spans have the segment's count, but the second moment is empty for rules that keep one. O(count), no allocation.
     public func apply(
@@ -39,6 +48,7 @@ public struct ParameterUpdate: Sendable {
         secondMoment second: inout MutableSpan<Float>, gradient: Span<Float>
     ) {
         let extent = blocks[block]
+        if extent.isState { return VectorKernels.copy(gradient, into: &parameters) }
         let rate = Float(optimizer.learningRate(at: step) * Double(extent.learningRateMultiplier))
         let scale = Float(meanFactor * clipScale)
         let decay = extent.decays ? optimizer.weightDecay : 0

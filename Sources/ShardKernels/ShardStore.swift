@@ -51,13 +51,13 @@ public struct ShardStore: Sendable {
         for node in nodes { recycle(take(node, of: Int(chunk.rawValue))) }
     }
 
-    /// The squared norm of each segment of the chunk's summed gradient, in order.
+    /// What each segment of the chunk's summed gradient adds to the squared norm, in order.
     public func squaredNorms(chunk: ChunkIndex, root: TreeNode) -> [Double] {
         let chunk = plan.chunks[Int(chunk.rawValue)]
         guard let sum = held[Int(chunk.index.rawValue)][root] else { preconditionFailure("the chunk is not rooted") }
         return chunk.segments.map { segment in
             let local = segment.range.lowerBound - chunk.range.lowerBound..<segment.range.upperBound - chunk.range.lowerBound
-            return VectorKernels.sumOfSquares(sum.span.extracting(local))
+            return update.squaredNorm(block: segment.block, gradient: sum.span.extracting(local))
         }
     }
 

@@ -10,6 +10,9 @@ public struct LayerFamilies: Sendable {
         families.add("dense", path: DensePath.self)
         families.add("householder", path: HouseholderPath.self)
         families.add("bottleneck", correction: BottleneckCorrection.self)
+        families.add("dense", correction: DenseCorrection.self)
+        families.add("gated-low-rank", correction: GatedLowRankCorrection.self)
+        families.add("low-rank", correction: LowRankCorrection.self)
         return families
     }()
 
@@ -43,6 +46,7 @@ public struct LayerFamilies: Sendable {
     {
         var options = OptionReader(specification.options, keyPath: "model.correction")
         if specification.kind == "none" {
+            try refuseWithoutCorrection(specification)
             try options.refuseUnknown(of: "the correction none")
             return (nil, options)
         }
@@ -50,17 +54,62 @@ public struct LayerFamilies: Sendable {
             let names = (Array(corrections.keys) + ["none"]).sorted().joined(separator: ", ")
             throw SpecificationError(keyPath: "model.correction.kind", value: specification.kind, expectation: "one of " + names)
         }
-        let scale = try options.choice("scale", default: CorrectionScale.none)
-        let written = try options.value("cap", default: "none", expectation: SpectralCap.expectation)
+        let (scale, gain) = try Self.scale(&options, context: context)
+        let budget = try Self.budget("cap", &options, context: context)
+        let outputBudget = try Self.budget("outputClip", &options, context: context)
         let kind = try type.init(options: &options, context: context)
         try options.refuseUnknown(of: "the correction \(specification.kind)")
-        var budget: Double?
-        if written != "none" {
-            guard let cap = SpectralCap(written) else {
-                throw options.refusal(of: "cap", written, expectation: SpectralCap.expectation)
-            }
-            budget = cap.budget(depth: context.depth)
+        let placed = LayerCorrection(
+            kind: kind, scale: scale, gain: gain, budget: budget, outputBudget: outputBudget, outputs: context.outputs)
+        return (placed, options)
+    }
+
+    /// A cap or a scale that nothing stands behind.
+    private func refuseWithoutCorrection(_ specification: CorrectionSpecification) throws(SpecificationError) {
+        for key in ["cap", "mix", "outputClip", "scale"] {
+            guard let value = specification.options[key] else { continue }
+            let kinds = corrections.keys.sorted().joined(separator: ", ")
+            throw SpecificationError(
+                keyPath: "model.correction.\(key)", value: value.description,
+                expectation: "no \(key), as the layer has no correction; model.correction.kind could be one of " + kinds)
         }
-        return (LayerCorrection(kind: kind, scale: scale, budget: budget), options)
+    }
+
+    /// The scale, and the gain of both branches that makes their sum a convex combination where that is asked for.
+    private static func scale(_ options: inout OptionReader, context: LayerContext) throws(SpecificationError) -> (
+        LayerCorrection.Scale, gain: Float
+    ) {
+        let written = try options.value("scale", default: "none", expectation: CorrectionScale.expectation)
+        guard let scale = CorrectionScale(written) else {
+            throw options.refusal(of: "scale", written, expectation: CorrectionScale.expectation)
+        }
+        let mix = try options.choice("mix", default: BranchMix.sum)
+        if case .fixed(let factor) = scale, mix == .convex {
+            let share = factor.budget(depth: context.depth)
+            if share < 1 { return (.fixed(Float(share / (1 - share))), gain: Float(1 - share)) }
+        }
+        guard mix == .sum else {
+            throw options.refusal(
+                of: "mix", "convex", expectation: "sum, as a convex combination needs a fixed model.correction.scale below 1")
+        }
+        switch scale {
+        case .none: return (.fixed(1), gain: 1)
+        case .fixed(let factor): return (.fixed(Float(factor.budget(depth: context.depth))), gain: 1)
+        case .rezero: return (.rezero, gain: 1)
+        case .layerscale:
+            let start = Float(try options.number("scaleStart", default: 0.01, expectation: "a number above 0") { $0 > 0 })
+            // A dense W of norm about 2 moves by about nη a step of Adam; at this rate s moves by as large a part of itself.
+            let multiplier = context.learningRateScaling ? Float(context.inputs) * start / 2 : 1
+            return (.layerscale(start: start, learningRateMultiplier: multiplier), gain: 1)
+        }
+    }
+
+    private static func budget(_ key: String, _ options: inout OptionReader, context: LayerContext) throws(SpecificationError)
+        -> Double?
+    {
+        let written = try options.value(key, default: "none", expectation: SpectralCap.expectation)
+        if written == "none" { return nil }
+        guard let cap = SpectralCap(written) else { throw options.refusal(of: key, written, expectation: SpectralCap.expectation) }
+        return cap.budget(depth: context.depth)
     }
 }

@@ -40,12 +40,15 @@ public struct SpectralBounds: Hashable, Sendable {
     }
 }
 
-/// A family of structured paths: the branch of a layer that maps ℝⁿ to ℝⁿ under a guarantee.
+/// A family of structured paths: the branch of a layer that maps ℝⁿ to ℝᵐ under a guarantee; many families keep the width, m = n.
 ///
 /// A family is a value that knows its blocks but not their numbers: those come with each call as the flat vector and the places of
 /// the family's blocks in it. Everything that depends on the parameters alone is worked out by `derive`, once per version. Work
 /// matrices are declared by their shapes and kept between `forward` and `backward` of one microbatch. Activations are feature-major,
-/// [n, batch]. Calls do not allocate, run on one thread, and are functions of their arguments: the same bits everywhere.
+/// [units, batch]. Calls do not allocate, run on one thread, and are functions of their arguments: the same bits everywhere.
+///
+/// What a version hands to the next (the warm vectors of a power iteration) is a block of the role `.state`: `derive` reads the block
+/// of its version, and `backward` writes the block's next value, a function of the version alone, where a parameter's gradient would be.
 public protocol PathFamily: Sendable {
     /// Reads the options; whatever is not asked for is refused afterwards.
     init(options: inout OptionReader, context: LayerContext) throws(SpecificationError)

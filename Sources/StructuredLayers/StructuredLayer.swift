@@ -1,14 +1,23 @@
 import LinearAlgebra
 
-/// One layer: x ↦ activation(path(x) + scale·cap(correction(x)) + b), ℝⁿ → ℝⁿ.
+/// One layer: x ↦ activation(path(x) + scale·clip(cap(correction(x))) + b), ℝⁿ → ℝᵐ; the two branches may be mixed convexly.
 ///
-/// A value without numbers: parameters come with each call. [n, batch] feature-major throughout.
+/// A value without numbers: parameters come with each call. [n, batch] and [m, batch] feature-major throughout.
 public struct StructuredLayer: Sendable {
-    public let width: Int
+    /// n.
+    public let inputs: Int
+    /// m.
+    public let outputs: Int
     public let path: any PathFamily
     let correction: LayerCorrection?
     public let activation: Activation
     public let hasBias: Bool
+
+    /// Whether a cap or an output clip holds the correction.
+    public var hasCap: Bool { correction.map { $0.budget != nil || $0.outputBudget != nil } ?? false }
+
+    /// What multiplies both branches.
+    var gain: Float { correction?.gain ?? 1 }
 
     /// Where the layer's blocks lie in the flat vector.
     struct Places: Sendable {
@@ -23,25 +32,27 @@ public struct StructuredLayer: Sendable {
         var correctionDerived: DerivedValues
         var pathScratch: [Matrix]
         var correctionScratch: [Matrix]
+        var correction: LayerCorrection.Work
     }
 
     var blocks: (path: [BlockDeclaration], correction: [BlockDeclaration], bias: [BlockDeclaration]) {
         var named = path.blocks
         for index in named.indices { named[index].name = "path.\(named[index].name)" }
-        return (named, correction?.blocks ?? [], hasBias ? [BlockDeclaration("bias", shape: [width], decays: false)] : [])
+        return (named, correction?.blocks ?? [], hasBias ? [BlockDeclaration("bias", shape: [outputs], decays: false)] : [])
     }
 
     func makeWork(batch: Int) -> Work {
         Work(
             pathDerived: path.makeDerived(), correctionDerived: correction?.kind.makeDerived() ?? DerivedValues(),
             pathScratch: path.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) },
-            correctionScratch: correction?.kind.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) } ?? []
-        )
+            correctionScratch: correction?.kind.scratchShapes(batch: batch).map { Matrix(rows: $0.rows, columns: $0.columns) }
+                ?? [],
+            correction: correction?.makeWork(batch: batch) ?? LayerCorrection.Work())
     }
 
     func derive(_ parameters: Span<Float>, _ places: Places, _ work: inout Work) {
         path.derive(parameters: parameters, at: places.path, into: &work.pathDerived)
-        correction?.kind.derive(parameters: parameters, at: places.correction, into: &work.correctionDerived)
+        correction?.derive(parameters, places.correction, &work.correctionDerived)
     }
 
     func forward(
@@ -51,7 +62,8 @@ public struct StructuredLayer: Sendable {
             x, parameters: parameters, at: places.path, derived: work.pathDerived, scratch: &work.pathScratch, into: &y)
         correction?.addForward(
             x, parameters: parameters, at: places.correction, derived: work.correctionDerived, scratch: &work.correctionScratch,
-            to: &y)
+            work: &work.correction, to: &y)
+        if gain != 1 { VectorKernels.scale(&y.elements, by: gain) }
         VectorKernels.addBias(parameters.extracting(places.bias ?? 0..<0), activation: activation, to: &y)
     }
 
@@ -65,12 +77,13 @@ public struct StructuredLayer: Sendable {
             var db = blockGradients.part(bias)
             VectorKernels.rowSums(g.view, into: &db)
         }
+        if gain != 1 { VectorKernels.scale(&g.elements, by: gain) }
         path.backward(
             x, gradient: g.view, parameters: parameters, at: places.path, derived: work.pathDerived, scratch: &work.pathScratch,
             blockGradients: &blockGradients, into: &dx)
         correction?.addBackward(
             x, gradient: g.view, parameters: parameters, at: places.correction, derived: work.correctionDerived,
-            scratch: &work.correctionScratch, blockGradients: &blockGradients, to: &dx)
+            scratch: &work.correctionScratch, work: &work.correction, blockGradients: &blockGradients, to: &dx)
     }
 
     /// t ← J·v at x, where y is the layer's output at x.
@@ -82,7 +95,8 @@ public struct StructuredLayer: Sendable {
             x, v, parameters: parameters, at: places.path, derived: work.pathDerived, scratch: &work.pathScratch, into: &t)
         correction?.addJVP(
             x, v, parameters: parameters, at: places.correction, derived: work.correctionDerived, scratch: &work.correctionScratch,
-            to: &t)
+            work: &work.correction, to: &t)
+        if gain != 1 { VectorKernels.scale(&t.elements, by: gain) }
         VectorKernels.multiplyByDerivative(of: activation, output: y, gradient: &t)
     }
 }

@@ -59,6 +59,7 @@ public struct MicrobatchComputer: ~Copyable {
                 parameters: parameters.span, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace,
                 gathers: gathers)
         }
+        if partition > 0 { leaveOutState(&gradient) }
         var scalars = [outcome.lossSum, Double(outcome.correct)]
         if gathers {
             scalars += squaredNorms(gradient)
@@ -72,10 +73,21 @@ public struct MicrobatchComputer: ~Copyable {
         plan.data.train.gather(indices, into: &inputs, labels: &labels)
     }
 
+    /// The next value of a state block comes from partition 0 alone; −0, unlike 0, changes no bit of what it is added to.
+    private func leaveOutState(_ gradient: inout AlignedVector) {
+        for block in plan.blocks where block.isState {
+            var all = gradient.mutableSpan
+            var part = all.part(block.range)
+            VectorKernels.fill(&part, with: -0.0)
+        }
+    }
+
     /// ‖G‖² of each group of parameters, blocks in order.
     private func squaredNorms(_ gradient: AlignedVector) -> [Double] {
         var norms = Array(repeating: 0.0, count: plan.statistics.groups)
-        for block in plan.blocks { norms[block.layer] += VectorKernels.sumOfSquares(gradient.span.extracting(block.range)) }
+        for block in plan.blocks where !block.isState {
+            norms[block.layer] += VectorKernels.sumOfSquares(gradient.span.extracting(block.range))
+        }
         return norms
     }
 }

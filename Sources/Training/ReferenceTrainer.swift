@@ -43,7 +43,7 @@ public struct ReferenceTrainer: ~Copyable {
     /// ‖Ḡ·B‖² of every segment, in the plan's order.
     private func squaredNorms(_ gradient: AlignedVector) -> [Double] {
         plan.chunks.chunks.flatMap { chunk in
-            chunk.segments.map { VectorKernels.sumOfSquares(gradient.span.extracting($0.range)) }
+            chunk.segments.map { plan.update.squaredNorm(block: $0.block, gradient: gradient.span.extracting($0.range)) }
         }
     }
 }

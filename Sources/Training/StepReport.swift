@@ -81,7 +81,7 @@ public struct StepReport: Hashable, Sendable {
                 microbatches: plan.experiment.training.partitions, examples: plan.microbatch, summedSquares: summed,
                 squareOfSum: square)
         }
-        let layers = Set(plan.blocks.map(\.layer)).sorted()
+        let layers = Set(plan.blocks.filter { !$0.isState }.map(\.layer)).sorted()
         return layers.map { ($0, noise(leaves[$0], norms[$0])) } + [(nil, noise(leaves.reduce(0, +), norms.reduce(0, +)))]
     }
 

@@ -17,15 +17,17 @@ public struct TrainingPlan: Sendable {
     public let update: ParameterUpdate
     public let statistics: StatisticsLayout
 
-    /// Works the plan out.
+    /// Works the plan out; `families` are those that the experiment may name.
     ///
     /// - Throws: `ExperimentError` when the experiment does not fit the data.
-    public init(experiment: Experiment, data: ExperimentData, chunkLimits: ChunkPlan.Limits = .standard) throws(ExperimentError) {
+    public init(
+        experiment: Experiment, data: ExperimentData, families: LayerFamilies = .builtin, chunkLimits: ChunkPlan.Limits = .standard
+    ) throws(ExperimentError) {
         self.experiment = experiment
         self.data = data
         let training = experiment.training
         do {
-            network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs))
+            network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs), families: families)
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
         blocks = network.layout.blocks.map(BlockExtent.init)
         do { chunks = try ChunkPlan(blocks: blocks, limits: chunkLimits) } catch {
@@ -52,7 +54,8 @@ public struct TrainingPlan: Sendable {
     /// The versions whose parameters are validated or examined, or saved.
     public var captures: CaptureSchedule {
         let training = experiment.training
-        let diagnosed = experiment.diagnostics.select.contains(.spectrum) ? experiment.diagnostics.every : 0
+        let select = experiment.diagnostics.select
+        let diagnosed = select.contains(.spectrum) || select.contains(.caps) ? experiment.diagnostics.every : 0
         return CaptureSchedule(
             parametersEvery: [training.validateEvery, diagnosed], completeEvery: training.checkpointEvery, last: training.steps)
     }
@@ -68,6 +71,6 @@ extension BlockExtent {
     init(_ block: ParameterBlock) {
         self.init(
             name: block.name, range: block.range, granule: block.granule, layer: block.layer,
-            learningRateMultiplier: block.learningRateMultiplier, decays: block.decays)
+            learningRateMultiplier: block.learningRateMultiplier, decays: block.decays, isState: block.role == .state)
     }
 }

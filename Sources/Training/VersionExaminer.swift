@@ -65,6 +65,37 @@ public struct VersionExaminer {
         return plan.network.evaluate(parameters: parameters.span, inputs: inputs.view, labels: labels, workspace: &workspace)
     }
 
+    /// How much of its caps each layer's correction uses, on the first training examples: rows of the diagnostic `caps`.
+    public mutating func capUtilisation(_ parameters: AlignedVector) -> [DiagnosticRow] {
+        guard plan.network.layers.contains(where: \.hasCap) else { return [] }
+        let count = min(Self.batch, plan.data.train.count)
+        if count < Self.batch {
+            var fewer = plan.network.makeWorkspace(batch: count)
+            return Self.capUtilisation(plan, parameters, count, &fewer)
+        }
+        return Self.capUtilisation(plan, parameters, count, &full)
+    }
+
+    private static func capUtilisation(
+        _ plan: TrainingPlan, _ parameters: AlignedVector, _ count: Int, _ workspace: inout NetworkWorkspace
+    ) -> [DiagnosticRow] {
+        plan.network.derive(parameters.span, into: &workspace)
+        _ = outcome(plan, parameters, plan.data.train, 0..<count, &workspace)
+        func measured(_ value: Double) -> Measured {
+            value.isFinite ? .value(value) : .unavailable("the correction's parameters are not finite")
+        }
+        return plan.network.capUtilisations(workspace).flatMap { layer in
+            var rows: [DiagnosticRow] = []
+            if let cap = layer.cap { rows.append(DiagnosticRow("caps", layer: layer.layer, "cap_utilisation", measured(cap))) }
+            if !layer.outputs.isEmpty {
+                let (mean, largest) = (layer.outputs.reduce(0, +) / Double(count), layer.outputs.reduce(0, max))
+                rows.append(DiagnosticRow("caps", layer: layer.layer, "output_clip_utilisation_mean", measured(mean)))
+                rows.append(DiagnosticRow("caps", layer: layer.layer, "output_clip_utilisation_max", measured(largest)))
+            }
+            return rows
+        }
+    }
+
     /// D1, D3, D4 and D7 of every layer's map.
     public func spectra(_ parameters: AlignedVector) -> [LayerSpectrum] {
         plan.network.materialised(parameters).map {

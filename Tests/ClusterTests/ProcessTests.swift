@@ -202,7 +202,13 @@ struct ProcessTests {
         }
     }
 
-    @Test("every example trains", arguments: ["digits", "spirals", "mnist", "fashion-mnist"])
+    static let examples = [
+        "digits", "spirals", "mnist", "fashion-mnist", "relu-mlp", "tanh-mlp", "tanh-orthogonal", "residual", "residual-sqrt",
+        "rezero",
+        "roaf",
+    ]
+
+    @Test("every example trains", arguments: examples)
     func examples(name: String) throws {
         try Program.inTemporaryFolder { folder in
             func idx(_ sizes: [UInt8], _ data: [UInt8], _ name: String) throws -> String {

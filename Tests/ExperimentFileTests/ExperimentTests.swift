@@ -28,6 +28,7 @@ struct ExperimentTests {
             "data: { source: spirals, points: 100, noise: 0 }", "data: { source: synthetic, features: 3 }",
             "optimizer: { kind: adamw, weightDecay: 0.5, schedule: { kind: cosine, final: 0.1, warmUp: 5 } }",
             "optimizer: { kind: sgd, momentum: 0.5 }\ntraining: { clip: none, onNonFinite: continue }",
+            "model: { width: [16, 32, 8], depth: 2, correction: { kind: low-rank, scale: 1/L, outputClip: 2 } }",
             "model: { path: { family: dense, init: he }, correction: { kind: none } }\ncluster: { blasCore: Haswell }",
         ] {
             let experiment = try Experiment(yaml: text, source: "x")
@@ -59,6 +60,7 @@ struct ExperimentTests {
                 "optimizer.kind is adma, but it must be one of: sgd, adam, adamw (did you mean adam?)"))
         #expect(Self.refusal("optimizer: { learningRate: -1 }").contains("optimizer.learningRate is -1"))
         #expect(Self.refusal("data: { source: idx }").contains("data.images is missing"))
+        #expect(Self.refusal("model: { width: [16, x] }").contains("model.width is 16, x, but it must be a whole number from 1"))
         #expect(Self.refusal("name: ../x").contains("name is ../x"))
         #expect(Self.refusal("diagnostics: { select: [hessian] }").contains("diagnostics.select is hessian"))
         #expect(Self.refusal("training: 5").contains("training is 5, but it must be a section"))

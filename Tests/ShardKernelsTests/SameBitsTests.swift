@@ -72,6 +72,24 @@ struct SameBitsTests {
         #expect(disturbances > 1000)
     }
 
+    @Test("a state block is assigned, exactly: no mean, no clipping, no decay, no moments, and no part in the norm")
+    func state() throws {
+        let block = ToyProblem.blocks.count - 1
+        let range = ToyProblem.blocks[block].range
+        for optimizer in Self.optimizers {
+            let problem = ToyProblem(partitions: 3, steps: 1, optimizer: optimizer, clip: 1e-3)
+            var state = problem.initialState()
+            let next: [Float] = [1, -0.0, 1e30, -.leastNonzeroMagnitude, 0.1, -7, 0]
+            let segment = try #require(problem.plan.chunks.flatMap(\.segments).first { $0.block == block && $0.range == range })
+            state.apply(problem.update, step: 0, clipScale: 1e-6, segment: segment, gradient: next.span)
+            #expect(Self.bits(range.map { state.parameters.span[$0] }) == Self.bits(next))
+            for moment in state.moments { #expect(range.allSatisfy { moment.span[$0] == 0 }) }
+            #expect(problem.update.squaredNorm(block: block, gradient: next.span) == 0)
+            #expect(problem.update.squaredNorm(block: block, gradient: [1, .infinity].span).isNaN)
+            #expect(problem.update.squaredNorm(block: 0, gradient: [1, 2].span) == 5)
+        }
+    }
+
     @Test("the toy's sums do depend on the order of addition, so adding in order of arrival would be caught")
     func sensitivity() {
         let problem = ToyProblem(partitions: 6, steps: 8, optimizer: Self.optimizers[0])

@@ -7,9 +7,9 @@ import Testing
 /// Values that NumPy and SciPy computed: `Tests/Oracles/layers.py` makes the file.
 @Suite("Golden values from NumPy and SciPy")
 struct GoldenTests {
-    static func cases() throws -> [String: [String: [Double]]] {
+    static func cases(_ name: String = "layers") throws -> [String: [String: [Double]]] {
         let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Oracles/golden/layers.txt")
+            .appending(path: "Oracles/golden/\(name).txt")
         var (cases, current) = ([String: [String: [Double]]](), "")
         for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
             let words = line.split(separator: " ")

@@ -17,15 +17,37 @@ struct Sample: CustomTestStringConvertible, Sendable {
         .none, .bottleneck(rank: 3, activation: .tanh), .bottleneck(rank: 3, activation: .tanh, scale: .rezero),
         .bottleneck(rank: 3, activation: .tanh, cap: 0.3), .bottleneck(rank: 3, activation: .none, cap: 100),
         .bottleneck(rank: 2, activation: .tanh, scale: .rezero, cap: "0.5/sqrt(L)"),
-        .bottleneck(rank: 3, activation: .relu, cap: "0.9/L"),
+        .bottleneck(rank: 3, activation: .relu, cap: "0.9/L"), .init(kind: "low-rank", options: ["rank": 3, "cap": 0.2]),
+        .init(kind: "gated-low-rank", options: ["rank": 3, "scale": "rezero", "cap": 0.4]),
+        .init(kind: "dense", options: ["scale": "layerscale", "scaleStart": 0.3, "cap": "2/sqrt(L)", "outputClip": 0.5]),
+        .init(kind: "bottleneck", options: ["rank": 4, "scale": "1/sqrt(L)", "outputClip": "0.9/L"]),
+        .init(kind: "dense", options: ["activation": "tanh", "scale": "0.9/L", "mix": "convex", "cap": 0.8]),
+        .init(kind: "low-rank", options: ["rank": 3, "scale": 0.25, "mix": "convex", "outputClip": 0.2]),
     ]
     static let paths: [PathSpecification] = [.identity, .dense, .householder(reflectors: 4), .householder(reflectors: 10)]
+    /// Every path with every correction, and the activations in turn.
     static let all: [Sample] =
-        paths.flatMap { path in
-            corrections.flatMap { correction in
-                [Activation.none, .tanh, .relu].map { Sample(path: path, correction: correction, activation: $0) }
+        paths.enumerated().flatMap { i, path in
+            corrections.enumerated().map { j, correction in
+                Sample(path: path, correction: correction, activation: [Activation.none, .tanh, .relu][(i + j) % 3])
             }
         } + [Sample(path: .dense, correction: corrections[3], activation: .tanh, loss: .squaredError)]
+
+    /// Every kind of correction with every scale and every cap, active and not, on one path.
+    static let branches: [Sample] = ["low-rank", "bottleneck", "gated-low-rank", "dense"].flatMap { kind in
+        ["none", "1/sqrt(L)", "rezero", "layerscale"].flatMap { (scale: OptionValue) in
+            ["none", 0.2, 100].flatMap { (cap: OptionValue) in
+                ["none", 0.15].map { (clip: OptionValue) in
+                    var options: [String: OptionValue] = ["scale": scale, "cap": cap, "outputClip": clip]
+                    if scale == "layerscale" { options["scaleStart"] = 0.4 }
+                    // As many units as the width: square factors have two Gram matrices of one size.
+                    if kind != "dense" { options["rank"] = scale == "none" ? 10 : 3 }
+                    return Sample(
+                        path: .identity, correction: CorrectionSpecification(kind: kind, options: options), activation: .none)
+                }
+            }
+        }
+    }
 
     func network() throws -> Network {
         try Network(
@@ -56,9 +78,11 @@ struct Sample: CustomTestStringConvertible, Sendable {
 
 @Suite("Gradients")
 struct GradientTests {
-    @Test("equal central differences of the float64 twin, block by block", arguments: Sample.all)
-    func gradientCheck(sample: Sample) throws {
-        let network = try sample.network()
+    @Test("equal central differences of the float64 twin, block by block", arguments: Sample.all + Sample.branches)
+    func gradientCheck(sample: Sample) throws { try Self.check(try sample.network()) }
+
+    /// Of a network with 6 inputs and 4 outputs.
+    static func check(_ network: Network) throws {
         let parameters = Sample.parameters(network)
         let inputs = Sample.inputs()
         var workspace = network.makeWorkspace(batch: Sample.batch)
@@ -74,7 +98,7 @@ struct GradientTests {
         let examples = (0..<Sample.batch).map { b in (0..<6).map { Double(inputs[$0, b]) } }
         let loss = twin.loss(examples, Sample.labels)
         #expect(abs(outcome.lossSum - loss) < 1e-4 * max(1, loss))
-        for block in network.layout.blocks {
+        for block in network.layout.blocks where block.role == .parameter {
             var (error, size) = (0.0, 0.0)
             for index in block.range {
                 let old = twin.parameters[index]
@@ -142,15 +166,17 @@ struct LayerTests {
         return matrix
     }
 
-    @Test("D26, the adjoint test: ⟨u, J·v⟩ = ⟨Jᵀ·u, v⟩", arguments: Sample.all)
-    func adjoint(sample: Sample) throws {
-        let network = try sample.network()
+    @Test("D26, the adjoint test: ⟨u, J·v⟩ = ⟨Jᵀ·u, v⟩", arguments: Sample.all + Sample.branches)
+    func adjoint(sample: Sample) throws { try Self.checkAdjoint(try sample.network(), 1) }
+
+    static func checkAdjoint(_ network: Network, _ index: Int) throws {
         let parameters = Sample.parameters(network)
-        let (layer, places) = (network.layers[1], network.places[1])
+        let (layer, places) = (network.layers[index], network.places[index])
+        let (n, m) = (layer.inputs, layer.outputs)
         var work = layer.makeWork(batch: 4)
         layer.derive(parameters.span, places, &work)
-        let (x, v, u) = (Self.random(10, 4, "x"), Self.random(10, 4, "v"), Self.random(10, 4, "u"))
-        var (y, t, g, dx) = (Matrix(rows: 10, columns: 4), Matrix(rows: 10, columns: 4), u, Matrix(rows: 10, columns: 4))
+        let (x, v, u) = (random(n, 4, "x"), random(n, 4, "v"), random(m, 4, "u"))
+        var (y, t, g, dx) = (Matrix(rows: m, columns: 4), Matrix(rows: m, columns: 4), u, Matrix(rows: n, columns: 4))
         do {
             var view = y.mutableView
             layer.forward(x.view, parameters.span, places, &work, into: &view)
@@ -197,20 +223,22 @@ struct LayerTests {
         for i in 0..<10 { for j in 0..<10 { #expect(abs(gram[i, j] - (i == j ? 1 : 0)) < 5e-6) } }
     }
 
-    @Test("certificates hold the singular values of the path and of the layer's Jacobian", arguments: Sample.all)
-    func certificates(sample: Sample) throws {
-        let network = try sample.network()
+    @Test("certificates hold the singular values of the path and of the layer's Jacobian", arguments: Sample.all + Sample.branches)
+    func certificates(sample: Sample) throws { try Self.checkCertificates(try sample.network()) }
+
+    static func checkCertificates(_ network: Network) throws {
         let parameters = Sample.parameters(network)
         let certificates = try network.certificates(parameters)
         for (index, certificate) in certificates.enumerated() {
             let path = try LAPACK.singularValues(network.materialisedPath(index, parameters).view)
             #expect(Double(path[0]) <= certificate.path.upper && Double(path.last!) >= certificate.path.lower)
-            var work = network.layers[index].makeWork(batch: 10)
+            let (n, m) = (network.layers[index].inputs, network.layers[index].outputs)
+            var work = network.layers[index].makeWork(batch: n)
             network.layers[index].derive(parameters.span, network.places[index], &work)
-            var (x, identity) = (Matrix(rows: 10, columns: 10), Matrix(rows: 10, columns: 10))
-            let point = Self.random(10, 1, "point")
-            for i in 0..<10 { for b in 0..<10 { (x[i, b], identity[i, b]) = (point[i, 0], i == b ? 1 : 0) } }
-            var (y, jacobian) = (Matrix(rows: 10, columns: 10), Matrix(rows: 10, columns: 10))
+            var (x, identity) = (Matrix(rows: n, columns: n), Matrix(rows: n, columns: n))
+            let point = random(n, 1, "point")
+            for i in 0..<n { for b in 0..<n { (x[i, b], identity[i, b]) = (point[i, 0], i == b ? 1 : 0) } }
+            var (y, jacobian) = (Matrix(rows: m, columns: n), Matrix(rows: m, columns: n))
             do {
                 var view = y.mutableView
                 network.layers[index].forward(x.view, parameters.span, network.places[index], &work, into: &view)
@@ -249,6 +277,48 @@ struct SpecificationTests {
                 "no such option of the family dense"))
         #expect(Self.refusal { $0.correction = .bottleneck(rank: 2, cap: "2/M") }.contains("c/L or c/sqrt(L)"))
         #expect(Self.refusal { $0.correction = .bottleneck(rank: 0) }.contains("1…8, the width"))
+        #expect(
+            Self.refusal { $0.correction = .init(kind: "low-rank", options: ["rank": 9]) }
+                == "model.correction.rank: got 9, expected 1…8, the width")
+        #expect(
+            Self.refusal { ($0.path, $0.correction) = (.identity, .init(kind: "none", options: ["cap": "2/L"])) }
+                == "model.correction.cap: got 2/L, expected no cap, as the layer has no correction; model.correction.kind could be "
+                + "one of bottleneck, dense, gated-low-rank, low-rank")
+        for key in ["scale", "outputClip", "mix"] {
+            #expect(
+                Self.refusal { $0.correction = .init(kind: "none", options: [key: "rezero"]) }.hasPrefix(
+                    "model.correction.\(key): got rezero, expected no \(key), as the layer has no correction"))
+        }
+        #expect(
+            Self.refusal { $0.path = .init(family: "identity", options: ["cap": 1]) }
+                == "model.path.cap: got 1, expected no such option of the family identity: it has no options")
+        #expect(
+            Self.refusal { $0.correction = .init(kind: "gated-low-rank", options: ["activation": "none"]) }
+                == "model.correction.activation: got none, expected tanh: a gate times an unbounded activation has no global "
+                + "Lipschitz bound")
+        #expect(
+            Self.refusal { $0.correction = .init(kind: "low-rank", options: ["scale": "half"]) }
+                == "model.correction.scale: got half, expected none, rezero, layerscale, a number above 0, c/L or c/sqrt(L)")
+        #expect(
+            Self.refusal { $0.correction = .init(kind: "low-rank", options: ["outputClip": 0]) }
+                == "model.correction.outputClip: got 0, expected none, a number above 0, c/L or c/sqrt(L)")
+        #expect(
+            Self.refusal { $0.correction = .init(kind: "low-rank", options: ["scaleStart": 0.1]) }.contains(
+                "no such option of the correction low-rank: its options are cap, mix, outputClip, rank, scale"))
+        for scale in ["rezero", "none", 1, "3/sqrt(L)"] as [OptionValue] {
+            #expect(
+                Self.refusal { $0.correction = .init(kind: "dense", options: ["mix": "convex", "scale": scale]) }
+                    == "model.correction.mix: got convex, expected sum, as a convex combination needs a fixed model.correction.scale "
+                    + "below 1")
+        }
+        #expect(Self.refusal { $0.embedding.scale = 0 } == "model.embedding.scale: got 0.0, expected a number above 0")
+        #expect(
+            Self.refusal { ($0.inputs, $0.embedding) = (8, .init(kind: .identity, scale: 2)) }
+                == "model.embedding.scale: got 2.0, expected 1, as the identity embedding has no weights")
+        #expect(
+            Self.refusal { $0.widths = [8, 4] }
+                == "model.width: got 2 numbers, expected one number for all layers, or 3: one more than model.depth, as layer l maps "
+                + "the l-th to the next")
         #expect(Self.refusal { $0.width = 0 }.contains("model.width"))
         #expect(Self.refusal { $0.embedding.kind = .identity }.contains("model.embedding.kind"))
     }

@@ -9,7 +9,7 @@ protocol NaivePath {
     func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
 }
 
-/// A correction kind again, naively, without scale and cap.
+/// A correction kind again, naively, without scale and caps.
 protocol NaiveCorrection {
     /// R(x).
     func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
@@ -70,17 +70,6 @@ extension HouseholderPath: NaivePath {
     }
 }
 
-extension BottleneckCorrection: NaiveCorrection {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
-        let h = Naive.activate(zip(Naive.multiply(blocks[1], x, rows: rank), blocks[2]).map { $0 + $1 }, activation)
-        return Naive.multiply(blocks[0], h, rows: width)
-    }
-
-    func naiveBound(_ blocks: [[Double]]) -> Double {
-        Naive.spectralNorm(blocks[0], rows: width, columns: rank) * Naive.spectralNorm(blocks[1], rows: rank, columns: width)
-    }
-}
-
 /// The network again, naively, in float64 and example by example: the outside view that the fast code is held against.
 ///
 /// Householder reflections are applied one by one, the cap's bound comes from power iteration, the loss from libm.
@@ -93,59 +82,84 @@ struct TwinNetwork {
         parameters = (0..<vector.count).map { Double(vector.span[$0]) }
     }
 
-    private func block(_ name: String) -> ParameterBlock? { network.layout.blocks.first { $0.name == name } }
-
-    private func values(_ name: String) -> [Double]? { block(name).map { Array(parameters[$0.range]) } }
+    private func values(_ name: String) -> [Double]? {
+        network.layout.blocks.first { $0.name == name }.map { Array(parameters[$0.range]) }
+    }
 
     /// The blocks of one part of a layer, in declared order.
     private func blocks(_ prefix: String) -> [[Double]] {
         network.layout.blocks.filter { $0.name.hasPrefix(prefix) }.map { Array(parameters[$0.range]) }
     }
 
-    private func path(_ index: Int, _ x: [Double]) -> [Double] {
-        guard let naive = network.layers[index].path as? any NaivePath else {
-            preconditionFailure("\(type(of: network.layers[index].path)) has no naive twin")
+    /// A layer with its numbers, and what depends on them alone.
+    private struct Layer {
+        var path: any NaivePath
+        var pathBlocks: [[Double]]
+        var pathShare = 1.0
+        var correction: (kind: any NaiveCorrection, blocks: [[Double]], cap: Double, clip: Double, scale: [Double])?
+        var bias: [Double]
+        var activation: Activation
+
+        func callAsFunction(_ x: [Double]) -> [Double] {
+            var y = zip(path.naive(x, pathBlocks), bias).map { pathShare * $0 + $1 }
+            if let correction {
+                let r = correction.kind.naive(x, correction.blocks).map { correction.cap * $0 }
+                let clip = min(1, correction.clip / r.reduce(0) { $0 + $1 * $1 }.squareRoot())
+                y = y.indices.map { y[$0] + correction.scale[$0] * (clip * r[$0]) }
+            }
+            return Naive.activate(y, activation)
         }
-        return naive.naive(x, blocks("layers.\(index).path."))
     }
 
-    private func correction(_ index: Int, _ x: [Double]) -> [Double] {
-        guard let placed = network.layers[index].correction else { return Array(repeating: 0, count: x.count) }
+    private func prepared(_ index: Int) -> Layer {
+        let (layer, prefix) = (network.layers[index], "layers.\(index).")
+        guard let path = layer.path as? any NaivePath else {
+            preconditionFailure("\(type(of: layer.path)) has no naive twin")
+        }
+        var prepared = Layer(
+            path: path, pathBlocks: blocks(prefix + "path."),
+            bias: values(prefix + "bias") ?? Array(repeating: 0, count: layer.outputs), activation: layer.activation)
+        guard let placed = layer.correction else { return prepared }
         guard let kind = placed.kind as? any NaiveCorrection else {
             preconditionFailure("\(type(of: placed.kind)) has no naive twin")
         }
-        let blocks = blocks("layers.\(index).correction.")
-        var factor = 1.0
-        if let budget = placed.budget { factor = min(1, budget / kind.naiveBound(blocks)) }
-        if placed.scale == .rezero { factor *= values("layers.\(index).correction.scale")![0] }
-        return kind.naive(x, blocks).map { factor * $0 }
+        let blocks = blocks(prefix + "correction.")
+        var scale: [Double] =
+            switch placed.scale {
+            case .fixed(let factor): Array(repeating: Double(factor), count: layer.outputs)
+            case .rezero: Array(repeating: blocks.last![0], count: layer.outputs)
+            case .layerscale: blocks.last!
+            }
+        let options = network.specification.correction.options
+        if options["mix"] == "convex",
+            let share = options["scale"].flatMap({ SpectralCap($0) })?.budget(depth: network.layers.count)
+        {
+            prepared.pathShare = 1 - share
+            scale = Array(repeating: share, count: layer.outputs)
+        }
+        prepared.correction = (
+            kind, blocks, placed.budget.map { min(1, $0 / kind.naiveBound(blocks)) } ?? 1, placed.outputBudget ?? .infinity, scale
+        )
+        return prepared
     }
 
-    func layer(_ index: Int, _ x: [Double]) -> [Double] {
-        let bias = values("layers.\(index).bias") ?? Array(repeating: 0, count: x.count)
-        let (p, c) = (path(index, x), correction(index, x))
-        return Naive.activate(x.indices.map { p[$0] + c[$0] + bias[$0] }, network.layers[index].activation)
-    }
-
-    func outputs(_ input: [Double]) -> [Double] {
-        let specification = network.specification
-        var x = input
-        if let weight = values("embedding.weight"), let bias = values("embedding.bias") {
-            x = Naive.activate(
-                zip(Naive.multiply(weight, input, rows: specification.width), bias).map { $0 + $1 },
-                specification.embedding.activation)
-        }
-        for index in network.layers.indices { x = layer(index, x) }
-        return zip(Naive.multiply(values("readout.weight")!, x, rows: specification.outputs), values("readout.bias")!).map {
-            $0 + $1
-        }
-    }
+    func layer(_ index: Int, _ x: [Double]) -> [Double] { prepared(index)(x) }
 
     /// Summed over the examples.
     func loss(_ inputs: [[Double]], _ labels: [Int32]) -> Double {
-        zip(inputs, labels).reduce(0) { total, example in
-            var z = outputs(example.0)
-            switch network.specification.loss {
+        let specification = network.specification
+        let (weight, bias) = (values("embedding.weight"), values("embedding.bias"))
+        let (readout, offset) = (values("readout.weight")!, values("readout.bias")!)
+        let layers = network.layers.indices.map { prepared($0) }
+        return zip(inputs, labels).reduce(0) { total, example in
+            var x = example.0
+            if let weight, let bias {
+                x = zip(Naive.multiply(weight, x, rows: bias.count), bias).map { $0 + $1 }
+                x = Naive.activate(x, specification.embedding.activation)
+            }
+            for layer in layers { x = layer(x) }
+            var z = zip(Naive.multiply(readout, x, rows: specification.outputs), offset).map { $0 + $1 }
+            switch specification.loss {
             case .crossEntropy:
                 let m = z.max()!
                 return total + log(z.reduce(0) { $0 + exp($1 - m) }) - (z[Int(example.1)] - m)

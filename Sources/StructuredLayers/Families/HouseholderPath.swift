@@ -5,10 +5,12 @@ import LinearAlgebra
 ///
 /// Compact WY form (Schreiber and Van Loan, 1989; Joffrain et al., 2006): Q = I − Vᵀ·M⁻¹·V with the reflectors as rows of V [k, n] and
 /// M = striu(V·Vᵀ) + ½·diag(V·Vᵀ): two products and a triangular solve, 4nk + k² operations an example.
-/// k reflections move k dimensions; P, which costs a copy, lets layers mix all of them. k ≥ n/8 is advised.
+/// k reflections move k dimensions; P, which costs a copy, lets layers mix all of them. k ≥ n/8 is advised. With `trained: false` the
+/// reflectors stay as they were drawn: a fixed random orthogonal map.
 public struct HouseholderPath: PathFamily {
     let width: Int
     let reflectors: Int
+    let isTrained: Bool
     /// Row i of P·x is sign[i]·x[source[i]].
     let source: [Int32]
     let sign: [Float]
@@ -16,6 +18,7 @@ public struct HouseholderPath: PathFamily {
     public init(options: inout OptionReader, context: LayerContext) throws(SpecificationError) {
         width = try context.squareWidth(of: "householder")
         reflectors = try options.integer("reflectors", default: max(1, width / 8), in: 1...width, meaning: "the width")
+        isTrained = try options.flag("trained", default: true)
         if try options.flag("mixing", default: true) {
             source = CounterRNG(seed: 0, purpose: "householder-permutation", index: UInt64(context.index)).permutation(count: width)
             let coins = CounterRNG(seed: 0, purpose: "householder-signs", index: UInt64(context.index))
@@ -98,6 +101,7 @@ public struct HouseholderPath: PathFamily {
         BLAS.gemm(c.view, v, into: &dv)
         BLAS.gemm(u.view, g, transposeB: true, alpha: -1, beta: 1, into: &dv)
         BLAS.gemm(q.view, permuted.view, transposeB: true, alpha: -1, beta: 1, into: &dv)
+        if !isTrained { VectorKernels.fill(&dv.elements, with: 0) }
         // ∂L/∂(P·x) = g − Vᵀ·Q̂.
         var dp = scratch[4].mutableView
         VectorKernels.copy(g.elements, into: &dp.elements)

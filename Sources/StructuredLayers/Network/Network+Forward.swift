@@ -26,7 +26,7 @@ extension Network {
         }
         let last = workspace.outputs[layers.count]
         var logits = workspace.logits.mutableView
-        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: specification.width)
+        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: last.rows)
         BLAS.gemm(weight, last.view, into: &logits)
         VectorKernels.addBias(parameters.extracting(readout.bias), activation: .none, to: &logits)
     }
@@ -34,7 +34,7 @@ extension Network {
     private func embed(_ parameters: Span<Float>, _ inputs: MatrixView, _ workspace: inout NetworkWorkspace) {
         var x = workspace.outputs[0].mutableView
         guard let embedding else { return VectorKernels.copy(inputs.elements, into: &x.elements) }
-        let weight = MatrixView(parameters.extracting(embedding.weight), rows: specification.width, columns: specification.inputs)
+        let weight = MatrixView(parameters.extracting(embedding.weight), rows: x.rows, columns: specification.inputs)
         BLAS.gemm(weight, inputs, into: &x)
         VectorKernels.addBias(parameters.extracting(embedding.bias), activation: specification.embedding.activation, to: &x)
     }

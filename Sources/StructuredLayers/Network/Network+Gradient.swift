@@ -18,11 +18,11 @@ extension Network {
         backwardReadout(parameters, &gradient, &workspace)
         layerReady(layers.count + 1)
         for index in layers.indices.reversed() {
-            if gathers { gatherDelta(&workspace) }
+            if gathers { gatherDelta(index + 1, &workspace) }
             backwardLayer(index, parameters, &gradient, &workspace)
             layerReady(index + 1)
         }
-        if gathers { gatherDelta(&workspace) }
+        if gathers { gatherDelta(0, &workspace) }
         backwardEmbedding(inputs, &gradient, &workspace)
         layerReady(0)
         if gathers { workspace.gathered.deltaSquares.reverse() }
@@ -33,11 +33,12 @@ extension Network {
         _ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace
     ) {
         let (logits, last) = (workspace.logits, workspace.outputs[layers.count])
-        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: specification.width)
-        var g = workspace.gradients[0].mutableView
+        let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: last.rows)
+        var all = workspace.gradients[0].mutableSpan
+        var g = MutableMatrixView(all.part(0..<last.rows * last.columns), rows: last.rows, columns: last.columns)
         BLAS.gemm(weight, transposeA: true, logits.view, into: &g)
         do {
-            var dw = MutableMatrixView(gradient.part(readout.weight), rows: specification.outputs, columns: specification.width)
+            var dw = MutableMatrixView(gradient.part(readout.weight), rows: specification.outputs, columns: last.rows)
             BLAS.gemm(logits.view, last.view, transposeB: true, into: &dw)
         }
         var db = gradient.part(readout.bias)
@@ -55,13 +56,15 @@ extension Network {
 
     private static func layer(
         _ layer: StructuredLayer, _ x: Matrix, _ y: Matrix, _ parameters: Span<Float>, _ places: StructuredLayer.Places,
-        _ work: inout StructuredLayer.Work, _ gradient: inout MutableSpan<Float>, _ gradients: inout [Matrix]
+        _ work: inout StructuredLayer.Work, _ gradient: inout MutableSpan<Float>, _ gradients: inout [AlignedVector]
     ) {
         var (incoming, outgoing) = (gradients[0], gradients[1])
         gradients.removeAll(keepingCapacity: true)
         do {
-            var g = incoming.mutableView
-            var dx = outgoing.mutableView
+            var above = incoming.mutableSpan
+            var below = outgoing.mutableSpan
+            var g = MutableMatrixView(above.part(0..<y.rows * y.columns), rows: y.rows, columns: y.columns)
+            var dx = MutableMatrixView(below.part(0..<x.rows * x.columns), rows: x.rows, columns: x.columns)
             layer.backward(
                 x.view, output: y.view, gradient: &g, parameters, places, &work, blockGradients: &gradient, into: &dx)
         }
@@ -73,10 +76,11 @@ extension Network {
     {
         guard let embedding else { return }
         let x = workspace.outputs[0]
-        var g = workspace.gradients[0].mutableView
+        var all = workspace.gradients[0].mutableSpan
+        var g = MutableMatrixView(all.part(0..<x.rows * x.columns), rows: x.rows, columns: x.columns)
         VectorKernels.multiplyByDerivative(of: specification.embedding.activation, output: x.view, gradient: &g)
         do {
-            var dw = MutableMatrixView(gradient.part(embedding.weight), rows: specification.width, columns: specification.inputs)
+            var dw = MutableMatrixView(gradient.part(embedding.weight), rows: x.rows, columns: specification.inputs)
             BLAS.gemm(g.view, inputs, transposeB: true, into: &dw)
         }
         var db = gradient.part(embedding.bias)
@@ -96,9 +100,9 @@ extension Network {
     }
 
     /// From the top down: x_L first.
-    private func gatherDelta(_ workspace: inout NetworkWorkspace) {
-        let g = workspace.gradients[0]
-        workspace.gathered.deltaSquares.append(VectorKernels.sumOfSquares(g.span))
+    private func gatherDelta(_ level: Int, _ workspace: inout NetworkWorkspace) {
+        let (g, x) = (workspace.gradients[0], workspace.outputs[level])
+        workspace.gathered.deltaSquares.append(VectorKernels.sumOfSquares(g.span.extracting(0..<x.rows * x.columns)))
     }
 
     private func meanCosine(_ x: Matrix, _ norms: inout [Double]) -> Double {

@@ -18,16 +18,19 @@ public struct Network: Sendable {
     public init(_ specification: NetworkSpecification, families: LayerFamilies = .builtin) throws(SpecificationError) {
         try specification.refuseImpossibleSizes()
         var (resolved, layout, layers, places) = (specification, ParameterLayout(), [StructuredLayer](), [StructuredLayer.Places]())
-        let (width, depth) = (specification.width, specification.depth)
+        let (widths, depth) = (specification.levelWidths, specification.depth)
         embedding = Self.appendDense(
-            specification.embedding.kind == .dense, rows: width, columns: specification.inputs, "embedding", layer: 0, to: &layout)
+            specification.embedding.kind == .dense, rows: widths[0], columns: specification.inputs, "embedding", layer: 0,
+            to: &layout)
         for index in 0..<depth {
             let context = LayerContext(
-                inputs: width, outputs: width, depth: depth, index: index, learningRateScaling: specification.learningRateScaling)
+                inputs: widths[index], outputs: widths[index + 1], depth: depth, index: index,
+                learningRateScaling: specification.learningRateScaling)
             let (path, pathOptions) = try families.path(specification.path, context: context)
             let (correction, correctionOptions) = try families.correction(specification.correction, context: context)
             let layer = StructuredLayer(
-                width: width, path: path, correction: correction, activation: specification.activation, hasBias: specification.bias)
+                inputs: widths[index], outputs: widths[index + 1], path: path, correction: correction,
+                activation: specification.activation, hasBias: specification.bias)
             let (blocks, prefix) = (layer.blocks, "layers.\(index)")
             places.append(
                 StructuredLayer.Places(
@@ -35,11 +38,16 @@ public struct Network: Sendable {
                     correction: layout.append(blocks.correction, prefix: prefix, layer: index + 1),
                     bias: layout.append(blocks.bias, prefix: prefix, layer: index + 1).first))
             layers.append(layer)
-            (resolved.path.options, resolved.correction.options) = (pathOptions.resolved, correctionOptions.resolved)
+            // A default that depends on a layer's shape is no default of the network.
+            let isFirst = index == 0
+            resolved.path.options = pathOptions.resolved.filter { isFirst || resolved.path.options[$0.key] == $0.value }
+            resolved.correction.options = correctionOptions.resolved.filter {
+                isFirst || resolved.correction.options[$0.key] == $0.value
+            }
         }
         guard
             let readout = Self.appendDense(
-                true, rows: specification.outputs, columns: width, "readout", layer: depth + 1, to: &layout)
+                true, rows: specification.outputs, columns: widths[depth], "readout", layer: depth + 1, to: &layout)
         else { preconditionFailure("a readout was asked for") }
         (self.specification, self.layout, self.layers, self.places, self.readout) = (resolved, layout, layers, places, readout)
     }
@@ -64,23 +72,24 @@ public struct Network: Sendable {
         }
         if let embedding {
             var part = all.part(embedding.weight)
-            let scale = specification.embedding.activation == .relu ? 2.0 : 1.0
+            let variance = (specification.embedding.activation == .relu ? 2.0 : 1.0) / Double(specification.inputs)
             generator(embedding.weight).fillNormal(
-                &part, standardDeviation: Float((scale / Double(specification.inputs)).squareRoot()))
+                &part, standardDeviation: Float(variance.squareRoot() * specification.embedding.scale))
         }
         for (layer, place) in zip(layers, places) {
             for (block, range) in place.path.enumerated() {
                 var part = all.part(range)
                 layer.path.initialise(block: block, generator: generator(range), into: &part)
             }
-            guard let kind = layer.correction?.kind else { continue }
-            for (block, range) in place.correction.prefix(kind.blocks.count).enumerated() {
+            guard let correction = layer.correction else { continue }
+            for (block, range) in place.correction.enumerated() {
                 var part = all.part(range)
-                kind.initialise(block: block, generator: generator(range), into: &part)
+                correction.initialise(block: block, generator: generator(range), into: &part)
             }
         }
         var part = all.part(readout.weight)
-        generator(readout.weight).fillNormal(&part, standardDeviation: Float((1 / Double(specification.width)).squareRoot()))
+        generator(readout.weight).fillNormal(
+            &part, standardDeviation: Float((1 / Double(specification.levelWidths[layers.count])).squareRoot()))
         return parameters
     }
 

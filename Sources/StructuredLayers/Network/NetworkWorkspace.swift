@@ -3,13 +3,13 @@ import LinearAlgebra
 /// Every buffer of a microbatch, allocated once. Belongs to one thread at a time.
 public struct NetworkWorkspace: Sendable {
     public let batch: Int
-    /// x₀…x_L, [n, batch] each.
+    /// x₀…x_L, [units, batch] each.
     var outputs: [Matrix]
     /// [outputs, batch]: the readout, then its gradient.
     var logits: Matrix
     var exponentials: Matrix
-    /// Two gradients [n, batch], used by turns.
-    var gradients: [Matrix]
+    /// Two gradients, as large as the largest x, used by turns; a smaller one lies at the front.
+    var gradients: [AlignedVector]
     var layers: [StructuredLayer.Work]
     var gathered = LayerSums()
     var columnNorms: [Double] = []
@@ -18,11 +18,11 @@ public struct NetworkWorkspace: Sendable {
         precondition(batch >= 1, "a batch has examples")
         self.batch = batch
         let specification = network.specification
-        let (width, classes) = (specification.width, specification.outputs)
-        outputs = (0...specification.depth).map { _ in Matrix(rows: width, columns: batch) }
+        let (widths, classes) = (specification.levelWidths, specification.outputs)
+        outputs = widths.map { Matrix(rows: $0, columns: batch) }
         logits = Matrix(rows: classes, columns: batch)
         exponentials = Matrix(rows: classes, columns: batch)
-        gradients = [Matrix(rows: width, columns: batch), Matrix(rows: width, columns: batch)]
+        gradients = (0..<2).map { _ in AlignedVector(count: specification.width * batch) }
         layers = network.layers.map { $0.makeWork(batch: batch) }
     }
 }

@@ -1,20 +1,56 @@
 import LinearAlgebra
 
 /// What multiplies a correction.
-public enum CorrectionScale: String, Codable, CaseIterable, Sendable {
+public enum CorrectionScale: Hashable, Sendable {
     /// Nothing.
     case none
+    /// A fixed number: `1/sqrt(L)`.
+    case fixed(SpectralCap)
     /// A trained scalar that starts at zero, so that a layer starts as its path alone (Bachlechner et al., 2021).
     case rezero
+    /// A trained number for each unit; all start at the option `scaleStart` (Touvron et al., 2021).
+    case layerscale
+
+    static let expectation = "none, rezero, layerscale, a number above 0, c/L or c/sqrt(L)"
+
+    /// Reads a scale as it stands in an experiment file; nil when it is not one.
+    public init?(_ value: OptionValue) {
+        switch value {
+        case "none": self = .none
+        case "rezero": self = .rezero
+        case "layerscale": self = .layerscale
+        default:
+            guard let factor = SpectralCap(value) else { return nil }
+            self = .fixed(factor)
+        }
+    }
+
+    /// As it stands in an experiment file.
+    public var optionValue: OptionValue {
+        switch self {
+        case .none: "none"
+        case .fixed(let factor): .text(factor.description)
+        case .rezero: "rezero"
+        case .layerscale: "layerscale"
+        }
+    }
+}
+
+/// How a layer's two branches come together.
+public enum BranchMix: String, CaseIterable, Sendable {
+    /// path + scale·correction.
+    case sum
+    /// (1 − scale)·path + scale·correction, with a fixed scale below 1.
+    case convex
 }
 
 /// The trainable nonlinear branch of a layer: `{ kind: bottleneck, rank: 16, scale: none, cap: 2/sqrt(L) }`.
 ///
-/// `scale` and `cap` are understood for every kind; the other options are the kind's own.
+/// `scale`, `mix`, `cap` and `outputClip` are understood for every kind; the other options are the kind's own.
 public struct CorrectionSpecification: Hashable, Sendable {
     /// The name of the kind, looked up in `LayerFamilies`; `none` for no correction.
     public var kind: String
-    /// The options as written, `scale` and `cap` among them.
+    /// The options as written, `scale`, `cap` and `outputClip` among them.
     public var options: [String: OptionValue]
 
     /// A correction of the named kind.
@@ -33,7 +69,7 @@ public struct CorrectionSpecification: Hashable, Sendable {
         CorrectionSpecification(
             kind: "bottleneck",
             options: [
-                "rank": .integer(rank), "activation": .text(activation.rawValue), "scale": .text(scale.rawValue), "cap": cap,
+                "rank": .integer(rank), "activation": .text(activation.rawValue), "scale": scale.optionValue, "cap": cap,
             ])
     }
 }

@@ -22,11 +22,14 @@ public struct EmbeddingSpecification: Codable, Hashable, Sendable {
     public var kind: Kind
     /// Applied to a dense embedding's output; `relu` makes it the first hidden layer of a plain MLP.
     public var activation: Activation
+    /// On the initial weights of a dense embedding; a small one keeps tanh layers nearly linear at the start.
+    public var scale: Double
 
     /// An embedding; dense and linear unless told otherwise.
-    public init(kind: Kind = .dense, activation: Activation = .none) {
+    public init(kind: Kind = .dense, activation: Activation = .none, scale: Double = 1) {
         self.kind = kind
         self.activation = activation
+        self.scale = scale
     }
 }
 
@@ -38,8 +41,8 @@ public struct NetworkSpecification: Codable, Hashable, Sendable {
     public var inputs: Int
     /// Classes, or values predicted.
     public var outputs: Int
-    /// Units of every layer, n.
-    public var width: Int
+    /// Units of x₀…x_L, L + 1 numbers, so that layer l maps the l-th to the next; or one number for all of them.
+    public var widths: [Int]
     /// Structured layers, L.
     public var depth: Int
     public var path: PathSpecification
@@ -62,7 +65,7 @@ public struct NetworkSpecification: Codable, Hashable, Sendable {
     ) {
         self.inputs = inputs
         self.outputs = outputs
-        self.width = width
+        widths = [width]
         self.depth = depth
         self.path = path
         self.correction = correction
@@ -73,20 +76,41 @@ public struct NetworkSpecification: Codable, Hashable, Sendable {
         self.learningRateScaling = learningRateScaling
     }
 
+    /// n of a network whose layers keep it; the largest of several widths.
+    public var width: Int {
+        get { widths.max() ?? 0 }
+        set { widths = [newValue] }
+    }
+
+    /// Units of x₀…x_L, all written out.
+    public var levelWidths: [Int] { widths.count == 1 ? Array(repeating: widths[0], count: depth + 1) : widths }
+
     /// Refuses sizes that no network can have.
     func refuseImpossibleSizes() throws(SpecificationError) {
-        let sizes = [("inputs", inputs), ("outputs", outputs), ("width", width), ("depth", depth)]
+        let sizes = [("inputs", inputs), ("outputs", outputs), ("depth", depth)] + widths.map { ("width", $0) }
         for (key, value) in sizes where value < 1 || value > 1 << 20 {
             throw SpecificationError(keyPath: "model.\(key)", value: String(value), expectation: "1…\(1 << 20)")
+        }
+        guard widths.count == 1 || widths.count == depth + 1 else {
+            throw SpecificationError(
+                keyPath: "model.width", value: "\(widths.count) numbers",
+                expectation:
+                    "one number for all layers, or \(depth + 1): one more than model.depth, as layer l maps the l-th to the next")
         }
         if loss == .crossEntropy, outputs < 2 {
             throw SpecificationError(
                 keyPath: "model.outputs", value: String(outputs), expectation: "2 or more for the cross-entropy loss")
         }
+        let width = widths[0]
         if embedding.kind == .identity, inputs != width {
             throw SpecificationError(
                 keyPath: "model.embedding.kind", value: "identity",
                 expectation: "dense, as the inputs (\(inputs)) are not as many as the width (\(width))")
+        }
+        guard embedding.scale > 0, embedding.scale.isFinite, embedding.kind == .dense || embedding.scale == 1 else {
+            throw SpecificationError(
+                keyPath: "model.embedding.scale", value: String(embedding.scale),
+                expectation: embedding.kind == .dense ? "a number above 0" : "1, as the identity embedding has no weights")
         }
         if embedding.kind == .identity, embedding.activation != .none {
             throw SpecificationError(

@@ -1,4 +1,4 @@
-/// The budget ρ of a correction's spectral norm: a number, `c/L` or `c/sqrt(L)` with L the depth.
+/// A positive number that may shrink with the depth L, as a cap's budget ρ or a fixed scale: `c`, `c/L` or `c/sqrt(L)`.
 public struct SpectralCap: Hashable, Sendable {
     /// How the budget shrinks with depth.
     public enum DepthRule: Hashable, Sendable {
@@ -49,6 +49,17 @@ public struct SpectralCap: Hashable, Sendable {
         case .constant: coefficient
         case .inverse: coefficient / Double(depth)
         case .inverseRoot: coefficient / Double(depth).squareRoot()
+        }
+    }
+}
+
+extension SpectralCap: CustomStringConvertible {
+    /// As an experiment file writes it.
+    public var description: String {
+        switch rule {
+        case .constant: "\(coefficient)"
+        case .inverse: "\(coefficient)/L"
+        case .inverseRoot: "\(coefficient)/sqrt(L)"
         }
     }
 }

@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// A kind of correction: the trainable nonlinear branch R of a layer, ℝⁿ → ℝⁿ, without its scale and its cap.
+/// A kind of correction: the trainable branch R of a layer, ℝⁿ → ℝᵐ, without its scale and its caps.
 ///
 /// As with `PathFamily`, a kind is a value that knows its blocks but not their numbers. Its Lipschitz constant has a bound that is a
 /// differentiable function of the parameters: the layer's cap multiplies R by min(1, ρ/bound), and the gradient goes through the bound.
@@ -14,7 +14,7 @@ public protocol CorrectionKind: Sendable {
     func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>)
     /// What `derive` fills; its first scalar is the bound on the Lipschitz constant.
     func makeDerived() -> DerivedValues
-    /// Works out the bound and what its gradient needs.
+    /// Works out the bound and what its gradient needs. Not called in training where no cap asks for it.
     func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues)
     /// Shapes of the work matrices for a batch.
     func scratchShapes(batch: Int) -> [MatrixShape]
