@@ -19,7 +19,13 @@ struct Sample: CustomTestStringConvertible, Sendable {
         .bottleneck(rank: 2, activation: .tanh, scale: .rezero, cap: "0.5/sqrt(L)"),
         .bottleneck(rank: 3, activation: .relu, cap: "0.9/L"),
     ]
-    static let paths: [PathSpecification] = [.identity, .dense, .householder(reflectors: 4), .householder(reflectors: 10)]
+    static let paths: [PathSpecification] = [
+        .identity, .dense, .householder(reflectors: 4), .householder(reflectors: 10), PathSpecification(family: "kronecker"),
+        PathSpecification(family: "block-diagonal", options: ["blocks": 2]), PathSpecification(family: "monarch"),
+        PathSpecification(family: "block-tensor-train", options: ["rank": 2]),
+        PathSpecification(family: "diagonal-low-rank", options: ["rank": 3]),
+        PathSpecification(family: "bounded-svd", options: ["reflectors": 4]),
+    ]
     static let all: [Sample] =
         paths.flatMap { path in
             corrections.flatMap { correction in
@@ -27,10 +33,14 @@ struct Sample: CustomTestStringConvertible, Sendable {
             }
         } + [Sample(path: .dense, correction: corrections[3], activation: .tanh, loss: .squaredError)]
 
+    /// 10, or 12 for Monarch matrices, as the square of no number of blocks divides 10.
+    var width: Int { path.family == "monarch" ? 12 : 10 }
+
     func network() throws -> Network {
         try Network(
             NetworkSpecification(
-                inputs: 6, outputs: 4, width: 10, depth: 3, path: path, correction: correction, activation: activation, loss: loss,
+                inputs: 6, outputs: 4, width: width, depth: 3, path: path, correction: correction, activation: activation,
+                loss: loss,
                 embedding: EmbeddingSpecification(activation: .tanh)))
     }
 
@@ -149,8 +159,9 @@ struct LayerTests {
         let (layer, places) = (network.layers[1], network.places[1])
         var work = layer.makeWork(batch: 4)
         layer.derive(parameters.span, places, &work)
-        let (x, v, u) = (Self.random(10, 4, "x"), Self.random(10, 4, "v"), Self.random(10, 4, "u"))
-        var (y, t, g, dx) = (Matrix(rows: 10, columns: 4), Matrix(rows: 10, columns: 4), u, Matrix(rows: 10, columns: 4))
+        let n = sample.width
+        let (x, v, u) = (Self.random(n, 4, "x"), Self.random(n, 4, "v"), Self.random(n, 4, "u"))
+        var (y, t, g, dx) = (Matrix(rows: n, columns: 4), Matrix(rows: n, columns: 4), u, Matrix(rows: n, columns: 4))
         do {
             var view = y.mutableView
             layer.forward(x.view, parameters.span, places, &work, into: &view)
@@ -201,16 +212,16 @@ struct LayerTests {
     func certificates(sample: Sample) throws {
         let network = try sample.network()
         let parameters = Sample.parameters(network)
-        let certificates = try network.certificates(parameters)
+        let (certificates, n) = (try network.certificates(parameters), sample.width)
         for (index, certificate) in certificates.enumerated() {
             let path = try LAPACK.singularValues(network.materialisedPath(index, parameters).view)
             #expect(Double(path[0]) <= certificate.path.upper && Double(path.last!) >= certificate.path.lower)
-            var work = network.layers[index].makeWork(batch: 10)
+            var work = network.layers[index].makeWork(batch: n)
             network.layers[index].derive(parameters.span, network.places[index], &work)
-            var (x, identity) = (Matrix(rows: 10, columns: 10), Matrix(rows: 10, columns: 10))
-            let point = Self.random(10, 1, "point")
-            for i in 0..<10 { for b in 0..<10 { (x[i, b], identity[i, b]) = (point[i, 0], i == b ? 1 : 0) } }
-            var (y, jacobian) = (Matrix(rows: 10, columns: 10), Matrix(rows: 10, columns: 10))
+            var (x, identity) = (Matrix(rows: n, columns: n), Matrix(rows: n, columns: n))
+            let point = Self.random(n, 1, "point")
+            for i in 0..<n { for b in 0..<n { (x[i, b], identity[i, b]) = (point[i, 0], i == b ? 1 : 0) } }
+            var (y, jacobian) = (Matrix(rows: n, columns: n), Matrix(rows: n, columns: n))
             do {
                 var view = y.mutableView
                 network.layers[index].forward(x.view, parameters.span, network.places[index], &work, into: &view)
@@ -243,7 +254,7 @@ struct SpecificationTests {
         #expect(Self.refusal { $0.path = .householder(reflectors: 9) } == "model.path.reflectors: got 9, expected 1…8, the width")
         #expect(
             Self.refusal { $0.path.family = "cayly" }
-                == "model.path.family: got cayly, expected one of dense, householder, identity")
+                == "model.path.family: got cayly, expected one of " + LayerFamilies.builtin.pathNames.joined(separator: ", "))
         #expect(
             Self.refusal { $0.path = .init(family: "dense", options: ["reflectors": 3]) }.contains(
                 "no such option of the family dense"))

@@ -24,6 +24,23 @@ enum Naive {
         return (0..<rows).map { i in (0..<columns).reduce(0) { $0 + a[i * columns + $1] * x[$1] } }
     }
 
+    /// P·x.
+    static func mix(_ x: [Double], _ mixing: FixedMixing) -> [Double] {
+        x.indices.map { Double(mixing.sign[$0]) * x[Int(mixing.source[$0])] }
+    }
+
+    /// H₁⋯H_k·x, reflection after reflection, the last first; `reversed` for the transpose. `reflectors`: [k, x.count].
+    static func reflect(_ x: [Double], by reflectors: [Double], reversed: Bool = false) -> [Double] {
+        let (n, count) = (x.count, reflectors.count / x.count)
+        var y = x
+        for k in reversed ? Array(0..<count) : (0..<count).reversed() {
+            let w = Array(reflectors[k * n..<(k + 1) * n])
+            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
+            for i in 0..<n { y[i] -= scale * w[i] }
+        }
+        return y
+    }
+
     static func activate(_ x: [Double], _ activation: Activation) -> [Double] {
         switch activation {
         case .none: x
@@ -53,20 +70,13 @@ extension IdentityPath: NaivePath {
 }
 
 extension DensePath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: width) }
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: outputs) }
 }
 
 extension HouseholderPath: NaivePath {
-    /// H₁⋯H_k·P·x, reflection after reflection: the last acts first.
+    /// H₁⋯H_k·P·x.
     func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
-        let n = width
-        var y = (0..<n).map { Double(sign[$0]) * x[Int(source[$0])] }
-        for k in (0..<reflectors).reversed() {
-            let w = Array(blocks[0][k * n..<(k + 1) * n])
-            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
-            for i in 0..<n { y[i] -= scale * w[i] }
-        }
-        return y
+        Naive.reflect(Naive.mix(x, mixing), by: blocks[0])
     }
 }
 
@@ -93,58 +103,59 @@ struct TwinNetwork {
         parameters = (0..<vector.count).map { Double(vector.span[$0]) }
     }
 
-    private func block(_ name: String) -> ParameterBlock? { network.layout.blocks.first { $0.name == name } }
-
-    private func values(_ name: String) -> [Double]? { block(name).map { Array(parameters[$0.range]) } }
-
-    /// The blocks of one part of a layer, in declared order.
-    private func blocks(_ prefix: String) -> [[Double]] {
-        network.layout.blocks.filter { $0.name.hasPrefix(prefix) }.map { Array(parameters[$0.range]) }
-    }
+    private func values(_ range: Range<Int>) -> [Double] { Array(parameters[range]) }
 
     private func path(_ index: Int, _ x: [Double]) -> [Double] {
         guard let naive = network.layers[index].path as? any NaivePath else {
             preconditionFailure("\(type(of: network.layers[index].path)) has no naive twin")
         }
-        return naive.naive(x, blocks("layers.\(index).path."))
+        return naive.naive(x, network.places[index].path.map(values))
     }
 
-    private func correction(_ index: Int, _ x: [Double]) -> [Double] {
-        guard let placed = network.layers[index].correction else { return Array(repeating: 0, count: x.count) }
-        guard let kind = placed.kind as? any NaiveCorrection else {
-            preconditionFailure("\(type(of: placed.kind)) has no naive twin")
+    /// scale · cap of a layer's correction, which no example changes.
+    private func factor(_ index: Int) -> Double {
+        guard let placed = network.layers[index].correction else { return 0 }
+        let blocks = network.places[index].correction.map(values)
+        let scale = placed.scale == .rezero ? blocks.last![0] : 1
+        guard let budget = placed.budget else { return scale }
+        return scale * min(1, budget / twin(of: placed).naiveBound(blocks))
+    }
+
+    private func twin(of correction: LayerCorrection) -> any NaiveCorrection {
+        guard let kind = correction.kind as? any NaiveCorrection else {
+            preconditionFailure("\(type(of: correction.kind)) has no naive twin")
         }
-        let blocks = blocks("layers.\(index).correction.")
-        var factor = 1.0
-        if let budget = placed.budget { factor = min(1, budget / kind.naiveBound(blocks)) }
-        if placed.scale == .rezero { factor *= values("layers.\(index).correction.scale")![0] }
-        return kind.naive(x, blocks).map { factor * $0 }
+        return kind
     }
 
-    func layer(_ index: Int, _ x: [Double]) -> [Double] {
-        let bias = values("layers.\(index).bias") ?? Array(repeating: 0, count: x.count)
-        let (p, c) = (path(index, x), correction(index, x))
-        return Naive.activate(x.indices.map { p[$0] + c[$0] + bias[$0] }, network.layers[index].activation)
+    private func layer(_ index: Int, _ x: [Double], factor: Double) -> [Double] {
+        let (layer, places, p) = (network.layers[index], network.places[index], path(index, x))
+        let c = layer.correction.map { twin(of: $0).naive(x, places.correction.map(values)) }
+        let bias = places.bias.map(values)
+        return Naive.activate(p.indices.map { p[$0] + factor * (c?[$0] ?? 0) + (bias?[$0] ?? 0) }, layer.activation)
     }
 
-    func outputs(_ input: [Double]) -> [Double] {
-        let specification = network.specification
+    func layer(_ index: Int, _ x: [Double]) -> [Double] { layer(index, x, factor: factor(index)) }
+
+    func outputs(_ input: [Double]) -> [Double] { outputs(input, factors: network.layers.indices.map(factor)) }
+
+    private func outputs(_ input: [Double], factors: [Double]) -> [Double] {
+        let (specification, readout) = (network.specification, network.readout)
         var x = input
-        if let weight = values("embedding.weight"), let bias = values("embedding.bias") {
-            x = Naive.activate(
-                zip(Naive.multiply(weight, input, rows: specification.width), bias).map { $0 + $1 },
-                specification.embedding.activation)
+        if let embedding = network.embedding {
+            let z = Naive.multiply(values(embedding.weight), input, rows: specification.width)
+            x = Naive.activate(zip(z, values(embedding.bias)).map { $0 + $1 }, specification.embedding.activation)
         }
-        for index in network.layers.indices { x = layer(index, x) }
-        return zip(Naive.multiply(values("readout.weight")!, x, rows: specification.outputs), values("readout.bias")!).map {
-            $0 + $1
-        }
+        for index in network.layers.indices { x = layer(index, x, factor: factors[index]) }
+        let z = Naive.multiply(values(readout.weight), x, rows: specification.outputs)
+        return zip(z, values(readout.bias)).map { $0 + $1 }
     }
 
     /// Summed over the examples.
     func loss(_ inputs: [[Double]], _ labels: [Int32]) -> Double {
-        zip(inputs, labels).reduce(0) { total, example in
-            var z = outputs(example.0)
+        let factors = network.layers.indices.map(factor)
+        return zip(inputs, labels).reduce(0) { total, example in
+            var z = outputs(example.0, factors: factors)
             switch network.specification.loss {
             case .crossEntropy:
                 let m = z.max()!
