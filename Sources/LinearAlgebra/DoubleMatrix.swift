@@ -31,8 +31,11 @@ public struct DoubleMatrix: Hashable, Sendable {
         BLAS.product(a, transposeA, b, transposeB)
     }
 
-    /// Aᵀ·A if `ofColumns`, else A·Aᵀ, in float64. O(rows·columns·size).
-    public func gram(ofColumns: Bool) -> DoubleMatrix { BLAS.gram(self, ofColumns: ofColumns) }
+    /// A·Aᵀ, [rows, rows], in float64. O(rows²·columns).
+    public func rowGram() -> DoubleMatrix { BLAS.gram(self, ofColumns: false) }
+
+    /// Aᵀ·A, [columns, columns], in float64. O(rows·columns²).
+    public func columnGram() -> DoubleMatrix { BLAS.gram(self, ofColumns: true) }
 
     /// A·Aᵀ or Aᵀ·A, whichever is smaller, in float64. O(rows·columns·min(rows, columns)).
     public func smallerGram() -> DoubleMatrix { BLAS.gram(self, ofColumns: columns <= rows) }

@@ -20,9 +20,10 @@ public struct LayerContext: Hashable, Sendable {
     /// n of a square layer, for families that need one; refuses other shapes and says which families take them.
     public func squareWidth(of family: String) throws(SpecificationError) -> Int {
         guard inputs == outputs else {
+            let others = LayerFamilies.builtin.rectangularPathNames.joined(separator: ", ")
             throw SpecificationError(
                 keyPath: "model.path.family", value: family,
-                expectation: "a family that maps \(inputs) units to \(outputs), as dense does; \(family) keeps the width")
+                expectation: "a family that maps \(inputs) units to \(outputs), one of \(others); \(family) keeps the width")
         }
         return inputs
     }

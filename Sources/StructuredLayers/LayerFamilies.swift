@@ -9,6 +9,12 @@ public struct LayerFamilies: Sendable {
         families.add("identity", path: IdentityPath.self)
         families.add("dense", path: DensePath.self)
         families.add("householder", path: HouseholderPath.self)
+        families.add("kronecker", path: KroneckerPath.self)
+        families.add("block-diagonal", path: BlockDiagonalPath.self)
+        families.add("monarch", path: MonarchPath.self)
+        families.add("block-tensor-train", path: BlockTensorTrainPath.self)
+        families.add("diagonal-low-rank", path: DiagonalLowRankPath.self)
+        families.add("bounded-svd", path: BoundedSVDPath.self)
         families.add("bottleneck", correction: BottleneckCorrection.self)
         families.add("dense", correction: DenseCorrection.self)
         families.add("gated-low-rank", correction: GatedLowRankCorrection.self)
@@ -26,6 +32,9 @@ public struct LayerFamilies: Sendable {
 
     /// The names of the paths, in alphabetical order.
     public var pathNames: [String] { paths.keys.sorted() }
+
+    /// The names of the paths that take more or fewer outputs than inputs, in alphabetical order.
+    public var rectangularPathNames: [String] { pathNames.filter { paths[$0]?.takesRectangular ?? false } }
 
     func path(_ specification: PathSpecification, context: LayerContext) throws(SpecificationError) -> (
         any PathFamily, OptionReader

@@ -38,6 +38,12 @@ public struct SpectralBounds: Hashable, Sendable {
         let slack = 4 * Double(width).squareRoot() * Double(Float.ulpOfOne)
         return SpectralBounds(lower: max(0, lower * (1 - slack)), upper: upper * (1 + slack))
     }
+
+    /// The same where terms of the size `scale` are summed on the way: the error is of their size, however small the lower bound.
+    public func widened(width: Int, scale: Double) -> SpectralBounds {
+        let error = 4 * Double(width).squareRoot() * Double(Float.ulpOfOne) * scale
+        return SpectralBounds(lower: max(0, lower - error), upper: upper + error)
+    }
 }
 
 /// A family of structured paths: the branch of a layer that maps ℝⁿ to ℝᵐ under a guarantee; many families keep the width, m = n.
@@ -52,6 +58,9 @@ public struct SpectralBounds: Hashable, Sendable {
 public protocol PathFamily: Sendable {
     /// Reads the options; whatever is not asked for is refused afterwards.
     init(options: inout OptionReader, context: LayerContext) throws(SpecificationError)
+
+    /// Whether there are maps with more or fewer outputs than inputs; false unless said otherwise.
+    static var takesRectangular: Bool { get }
 
     /// The blocks, in the order in which `at` names them later.
     var blocks: [BlockDeclaration] { get }
@@ -85,6 +94,7 @@ public protocol PathFamily: Sendable {
 }
 
 extension PathFamily {
+    public static var takesRectangular: Bool { false }
     public func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {}
     public func makeDerived() -> DerivedValues { DerivedValues() }
     public func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues) {}

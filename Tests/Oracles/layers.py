@@ -5,27 +5,60 @@ differences in float64. A line is a name and its numbers; a case begins with `ca
 """
 import numpy as np
 import scipy.linalg
+import scipy.special
 
-INPUTS, OUTPUTS, WIDTH, RANK, REFLECTORS, BATCH, CAP = 3, 2, 4, 2, 3, 3, 0.3
+INPUTS, OUTPUTS, WIDTH, RANK, BATCH, CAP = 3, 2, 4, 2, 3, 0.3
 LABELS = [0, 1, 1]
 
 
+def reflections(vectors):
+    q = np.eye(WIDTH)
+    for v in vectors:
+        q = q @ (np.eye(WIDTH) - 2 * np.outer(v, v) / (v @ v))
+    return q
+
+
+def stride(blocks):
+    """The permutation matrix that sends row i of block b to row i * blocks + b."""
+    return np.eye(WIDTH)[np.arange(WIDTH).reshape(blocks, -1).T.ravel()]
+
+
+# Per family: the blocks of its path and the matrix they make. The options stand in GoldenTests.swift.
+FAMILIES = {
+    "dense": ([("weight", (WIDTH, WIDTH))], lambda w: w),
+    "householder": ([("reflectors", (3, WIDTH))], reflections),
+    "kronecker": ([("left", (2, 2)), ("right", (2, 2))], np.kron),
+    "block-diagonal": ([("blocks", (2, 2, 2))], lambda w: stride(2) @ scipy.linalg.block_diag(*w)),
+    "monarch": (
+        [("first", (2, 2, 2)), ("second", (2, 2, 2))],
+        lambda r, l: stride(2) @ scipy.linalg.block_diag(*l) @ stride(2) @ scipy.linalg.block_diag(*r),
+    ),
+    "block-tensor-train": (
+        [("first", (2, 4, 2)), ("second", (2, 2, 4))],
+        # L_β[α, ρ, γ]·R_γ[β, ρ, δ], summed over ρ, as the matrix from (γ, δ) to (α, β).
+        lambda r, l: np.einsum("barg,gbrd->abgd", l.reshape(2, 2, 2, 2), r.reshape(2, 2, 2, 2)).reshape(WIDTH, WIDTH),
+    ),
+    "diagonal-low-rank": (
+        [("diagonal", (WIDTH,)), ("up", (WIDTH, 2)), ("down", (2, WIDTH))], lambda d, up, down: np.diag(d) + up @ down),
+    "bounded-svd": (
+        [("left", (3, WIDTH)), ("right", (3, WIDTH)), ("spectrum", (WIDTH,))],
+        lambda u, v, p: reflections(u) @ np.diag(0.5 + (2 - 0.5) * scipy.special.expit(p)) @ reflections(v).T,
+    ),
+}
+
+
 def blocks(family):
-    path = ("layers.0.path.weight", (WIDTH, WIDTH)) if family == "dense" else ("layers.0.path.reflectors", (REFLECTORS, WIDTH))
+    path = [(f"layers.0.path.{name}", shape) for name, shape in FAMILIES[family][0]]
     return [
-        ("embedding.weight", (WIDTH, INPUTS)), ("embedding.bias", (WIDTH,)), path,
+        ("embedding.weight", (WIDTH, INPUTS)), ("embedding.bias", (WIDTH,)), *path,
         ("layers.0.correction.up", (WIDTH, RANK)), ("layers.0.correction.down", (RANK, WIDTH)), ("layers.0.correction.bias", (RANK,)),
         ("layers.0.bias", (WIDTH,)), ("readout.weight", (OUTPUTS, WIDTH)), ("readout.bias", (OUTPUTS,)),
     ]
 
 
 def materialise(family, p):
-    if family == "dense":
-        return p["layers.0.path.weight"]
-    q = np.eye(WIDTH)
-    for v in p["layers.0.path.reflectors"]:
-        q = q @ (np.eye(WIDTH) - 2 * np.outer(v, v) / (v @ v))
-    return q
+    names, matrix = FAMILIES[family]
+    return matrix(*(p[f"layers.0.path.{name}"] for name, _ in names))
 
 
 def loss(family, p, x):
@@ -43,7 +76,7 @@ def line(name, values):
     print(name, " ".join(f"{v:.17g}" for v in np.asarray(values, dtype=np.float64).ravel()))
 
 
-for family in ["dense", "householder"]:
+for family in FAMILIES:
     rng = np.random.default_rng(7)
     # Rounded to float32 first, so that both sides begin with the same numbers.
     draw = lambda shape: rng.normal(size=shape).astype(np.float32).astype(np.float64)

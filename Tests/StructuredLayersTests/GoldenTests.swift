@@ -22,10 +22,18 @@ struct GoldenTests {
         return cases
     }
 
-    @Test("materialise, forward and backward agree", arguments: ["dense", "householder"])
+    /// What the oracle takes for granted of each family.
+    static let options: [String: [String: OptionValue]] = [
+        "dense": [:], "householder": ["reflectors": 3, "mixing": false], "kronecker": [:], "block-diagonal": ["blocks": 2],
+        "monarch": ["blocks": 2], "block-tensor-train": ["inputBlocks": 2, "outputBlocks": 2, "rank": 2],
+        "diagonal-low-rank": ["rank": 2, "mixing": false],
+        "bounded-svd": ["reflectors": 3, "sigmaMin": 0.5, "sigmaMax": 2, "mixing": false],
+    ]
+
+    @Test("materialise, forward and backward agree", arguments: options.keys.sorted())
     func golden(family: String) throws {
         let golden = try #require(try Self.cases()[family])
-        let options: [String: OptionValue] = family == "dense" ? [:] : ["reflectors": 3, "mixing": false]
+        let options = try #require(Self.options[family])
         let network = try Network(
             NetworkSpecification(
                 inputs: 3, outputs: 2, width: 4, depth: 1, path: PathSpecification(family: family, options: options),

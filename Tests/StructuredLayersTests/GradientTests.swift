@@ -24,7 +24,13 @@ struct Sample: CustomTestStringConvertible, Sendable {
         .init(kind: "dense", options: ["activation": "tanh", "scale": "0.9/L", "mix": "convex", "cap": 0.8]),
         .init(kind: "low-rank", options: ["rank": 3, "scale": 0.25, "mix": "convex", "outputClip": 0.2]),
     ]
-    static let paths: [PathSpecification] = [.identity, .dense, .householder(reflectors: 4), .householder(reflectors: 10)]
+    static let paths: [PathSpecification] = [
+        .identity, .dense, .householder(reflectors: 4), .householder(reflectors: 10), PathSpecification(family: "kronecker"),
+        PathSpecification(family: "block-diagonal", options: ["blocks": 2]), PathSpecification(family: "monarch"),
+        PathSpecification(family: "block-tensor-train", options: ["rank": 2]),
+        PathSpecification(family: "diagonal-low-rank", options: ["rank": 3]),
+        PathSpecification(family: "bounded-svd", options: ["reflectors": 4]),
+    ]
     /// Every path with every correction, and the activations in turn.
     static let all: [Sample] =
         paths.enumerated().flatMap { i, path in
@@ -49,10 +55,14 @@ struct Sample: CustomTestStringConvertible, Sendable {
         }
     }
 
+    /// 10, or 12 for Monarch matrices, as the square of no number of blocks divides 10.
+    var width: Int { path.family == "monarch" ? 12 : 10 }
+
     func network() throws -> Network {
         try Network(
             NetworkSpecification(
-                inputs: 6, outputs: 4, width: 10, depth: 3, path: path, correction: correction, activation: activation, loss: loss,
+                inputs: 6, outputs: 4, width: width, depth: 3, path: path, correction: correction, activation: activation,
+                loss: loss,
                 embedding: EmbeddingSpecification(activation: .tanh)))
     }
 
@@ -271,7 +281,7 @@ struct SpecificationTests {
         #expect(Self.refusal { $0.path = .householder(reflectors: 9) } == "model.path.reflectors: got 9, expected 1…8, the width")
         #expect(
             Self.refusal { $0.path.family = "cayly" }
-                == "model.path.family: got cayly, expected one of dense, householder, identity")
+                == "model.path.family: got cayly, expected one of " + LayerFamilies.builtin.pathNames.joined(separator: ", "))
         #expect(
             Self.refusal { $0.path = .init(family: "dense", options: ["reflectors": 3]) }.contains(
                 "no such option of the family dense"))

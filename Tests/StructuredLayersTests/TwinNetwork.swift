@@ -24,6 +24,23 @@ enum Naive {
         return (0..<rows).map { i in (0..<columns).reduce(0) { $0 + a[i * columns + $1] * x[$1] } }
     }
 
+    /// P·x.
+    static func mix(_ x: [Double], _ mixing: FixedMixing) -> [Double] {
+        x.indices.map { Double(mixing.sign[$0]) * x[Int(mixing.source[$0])] }
+    }
+
+    /// H₁⋯H_k·x, reflection after reflection, the last first; `reversed` for the transpose. `reflectors`: [k, x.count].
+    static func reflect(_ x: [Double], by reflectors: [Double], reversed: Bool = false) -> [Double] {
+        let (n, count) = (x.count, reflectors.count / x.count)
+        var y = x
+        for k in reversed ? Array(0..<count) : (0..<count).reversed() {
+            let w = Array(reflectors[k * n..<(k + 1) * n])
+            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
+            for i in 0..<n { y[i] -= scale * w[i] }
+        }
+        return y
+    }
+
     static func activate(_ x: [Double], _ activation: Activation) -> [Double] {
         switch activation {
         case .none: x
@@ -53,20 +70,13 @@ extension IdentityPath: NaivePath {
 }
 
 extension DensePath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: width) }
+    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: outputs) }
 }
 
 extension HouseholderPath: NaivePath {
-    /// H₁⋯H_k·P·x, reflection after reflection: the last acts first.
+    /// H₁⋯H_k·P·x.
     func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
-        let n = width
-        var y = (0..<n).map { Double(sign[$0]) * x[Int(source[$0])] }
-        for k in (0..<reflectors).reversed() {
-            let w = Array(blocks[0][k * n..<(k + 1) * n])
-            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
-            for i in 0..<n { y[i] -= scale * w[i] }
-        }
-        return y
+        Naive.reflect(Naive.mix(x, mixing), by: blocks[0])
     }
 }
 

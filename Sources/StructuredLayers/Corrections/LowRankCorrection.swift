@@ -31,8 +31,8 @@ public struct LowRankCorrection: CorrectionKind {
     public func makeDerived() -> DerivedValues { DerivedValues(shapes: [MatrixShape(1, rank), MatrixShape(1, rank)], scalars: 1) }
 
     public func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues) {
-        let a = DoubleMatrix(MatrixView(parameters.extracting(at[0]), rows: outputs, columns: rank)).gram(ofColumns: true)
-        let b = DoubleMatrix(MatrixView(parameters.extracting(at[1]), rows: rank, columns: inputs)).gram(ofColumns: false)
+        let a = DoubleMatrix(MatrixView(parameters.extracting(at[0]), rows: outputs, columns: rank)).columnGram()
+        let b = DoubleMatrix(MatrixView(parameters.extracting(at[1]), rows: rank, columns: inputs)).rowGram()
         derived.scalars[0] = Self.norm(a, b, into: &derived.matrices)
     }
 

@@ -9,7 +9,7 @@ enum TopSingularVector {
 
     /// σ₁; its vector on `side` goes into `vector`, a row. NaN when the matrix is not finite. O(size²·(size + length)).
     static func measure(_ a: MatrixView, side: Side, into vector: inout Matrix) -> Double {
-        let gram = DoubleMatrix(a).gram(ofColumns: side == .columns)
+        let gram = side == .columns ? DoubleMatrix(a).columnGram() : DoubleMatrix(a).rowGram()
         guard let (values, vectors) = try? LAPACK.symmetricEigenvectors(gram), let largest = values.last else { return .nan }
         for index in 0..<vector.columns { vector[0, index] = Float(vectors[values.count - 1, index]) }
         return max(0, largest).squareRoot()

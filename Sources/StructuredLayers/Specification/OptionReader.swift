@@ -28,6 +28,18 @@ public struct OptionReader: Sendable {
         return number
     }
 
+    /// One of a few whole numbers; `meaning` says where they come from. Required when there is no default.
+    public mutating func integer(
+        _ key: String, default standard: Int? = nil, among allowed: [Int], meaning: String
+    ) throws(SpecificationError) -> Int {
+        let expectation = "one of " + allowed.map(String.init).joined(separator: ", ") + ", " + meaning
+        let value = try value(key, default: standard.map { .integer($0) }, expectation: expectation)
+        guard case .integer(let number) = value, allowed.contains(number) else {
+            throw refusal(of: key, value, expectation: expectation)
+        }
+        return number
+    }
+
     /// A finite number for which `accepts` holds; `expectation` says which those are. Required when there is no default.
     public mutating func number(
         _ key: String, default standard: Double? = nil, expectation: String, accepts: (Double) -> Bool
