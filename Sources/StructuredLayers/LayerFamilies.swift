@@ -51,15 +51,15 @@ public struct LayerFamilies: Sendable {
             throw SpecificationError(keyPath: "model.correction.kind", value: specification.kind, expectation: "one of " + names)
         }
         let scale = try options.choice("scale", default: CorrectionScale.none)
-        let written = try options.value("cap", default: "none", expectation: SpectralCap.expectation)
+        let written = try options.value("cap", default: "none", expectation: "none, " + DepthScaled.expectation)
         let kind = try type.init(options: &options, context: context)
         try options.refuseUnknown(of: "the correction \(specification.kind)")
         var budget: Double?
         if written != "none" {
-            guard let cap = SpectralCap(written) else {
-                throw options.refusal(of: "cap", written, expectation: SpectralCap.expectation)
+            guard let cap = DepthScaled(written) else {
+                throw options.refusal(of: "cap", written, expectation: "none, " + DepthScaled.expectation)
             }
-            budget = cap.budget(depth: context.depth)
+            budget = cap.value(depth: context.depth)
         }
         return (LayerCorrection(kind: kind, scale: scale, budget: budget), options)
     }

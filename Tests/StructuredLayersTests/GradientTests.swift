@@ -255,9 +255,9 @@ struct SpecificationTests {
 
     @Test("caps read as numbers and as functions of the depth")
     func caps() {
-        #expect(SpectralCap("4/L")?.budget(depth: 8) == 0.5)
-        #expect(SpectralCap("2/sqrt(L)")?.budget(depth: 16) == 0.5)
-        #expect(SpectralCap(3)?.budget(depth: 8) == 3)
-        #expect(SpectralCap("-1") == nil && SpectralCap("x/L") == nil && SpectralCap(true) == nil)
+        #expect(DepthScaled("4/L")?.value(depth: 8) == 0.5)
+        #expect(DepthScaled("2/sqrt(L)")?.value(depth: 16) == 0.5)
+        #expect(DepthScaled(3)?.value(depth: 8) == 3)
+        #expect(DepthScaled("-1") == nil && DepthScaled("x/L") == nil && DepthScaled(true) == nil)
     }
 }
