@@ -8,7 +8,11 @@ public struct LayerFamilies: Sendable {
         var families = LayerFamilies()
         families.add("identity", path: IdentityPath.self)
         families.add("dense", path: DensePath.self)
+        families.add("spectral-norm", path: SpectralNormPath.self)
         families.add("householder", path: HouseholderPath.self)
+        families.add("cayley", path: CayleyPath.self)
+        families.add("skew-euler", path: SkewEulerPath.self)
+        families.add("gradient-flow", path: GradientFlowPath.self)
         families.add("bottleneck", correction: BottleneckCorrection.self)
         return families
     }()

@@ -15,11 +15,14 @@ public struct MatrixShape: Hashable, Sendable {
 public struct DerivedValues: Sendable {
     public var matrices: [Matrix]
     public var scalars: [Double]
+    /// Places, such as the pivots of a factorisation.
+    public var indices: [Int32]
 
     /// Zeros of the given shapes.
-    public init(shapes: [MatrixShape] = [], scalars: Int = 0) {
+    public init(shapes: [MatrixShape] = [], scalars: Int = 0, indices: Int = 0) {
         matrices = shapes.map { Matrix(rows: $0.rows, columns: $0.columns) }
         self.scalars = Array(repeating: 0, count: scalars)
+        self.indices = Array(repeating: 0, count: indices)
     }
 }
 
@@ -46,6 +49,10 @@ public struct SpectralBounds: Hashable, Sendable {
 /// the family's blocks in it. Everything that depends on the parameters alone is worked out by `derive`, once per version. Work
 /// matrices are declared by their shapes and kept between `forward` and `backward` of one microbatch. Activations are feature-major,
 /// [n, batch]. Calls do not allocate, run on one thread, and are functions of their arguments: the same bits everywhere.
+///
+/// A block of state (`BlockRole.state`) belongs to a version like a parameter, but no gradient trains it: `derive` may start from it,
+/// and where the gradient of a parameter would go, `backward` writes the value that the block has in the next version. So that value
+/// may depend on the parameters and the state alone, not on the examples.
 public protocol PathFamily: Sendable {
     /// Reads the options; whatever is not asked for is refused afterwards.
     init(options: inout OptionReader, context: LayerContext) throws(SpecificationError)
@@ -54,6 +61,9 @@ public protocol PathFamily: Sendable {
     var blocks: [BlockDeclaration] { get }
     /// Fills block `block` for a new network.
     func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>)
+    /// Brings the blocks of state nearer to where they would come to rest if the parameters stayed as they are; called once for a new
+    /// network, when every block is filled. May allocate.
+    func settleState(at: [Range<Int>], in parameters: inout MutableSpan<Float>)
 
     /// What `derive` fills.
     func makeDerived() -> DerivedValues
@@ -70,7 +80,7 @@ public protocol PathFamily: Sendable {
     func backward(
         _ x: MatrixView, gradient g: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues,
         scratch: inout [Matrix], blockGradients: inout MutableSpan<Float>, into dx: inout MutableMatrixView)
-    /// y ← J·v at x; for a linear family the map itself.
+    /// y ← J·v at x; for a linear family the map itself, which is the default. A family that is not linear brings its own.
     func jvp(
         _ x: MatrixView, _ v: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues,
         scratch: inout [Matrix], into y: inout MutableMatrixView)
@@ -83,6 +93,7 @@ public protocol PathFamily: Sendable {
 
 extension PathFamily {
     public func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {}
+    public func settleState(at: [Range<Int>], in parameters: inout MutableSpan<Float>) {}
     public func makeDerived() -> DerivedValues { DerivedValues() }
     public func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues) {}
     public func scratchShapes(batch: Int) -> [MatrixShape] { [] }

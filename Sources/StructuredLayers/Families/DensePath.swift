@@ -23,17 +23,7 @@ public struct DensePath: PathFamily {
     public var blocks: [BlockDeclaration] { [BlockDeclaration("weight", shape: [width, width])] }
 
     public func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {
-        let variance = start == .he ? 2 / Double(width) : 1 / Double(width)
-        generator.fillNormal(&values, standardDeviation: Float(variance.squareRoot()))
-        if start == .orthogonal { Self.orthogonalise(&values, width: width) }
-    }
-
-    /// W ← Q·sign(diag R) of W = Q·R: uniformly distributed when W was Gaussian (Mezzadri, 2007).
-    private static func orthogonalise(_ values: inout MutableSpan<Float>, width: Int) {
-        guard let (q, r) = try? LAPACK.qr(MatrixView(values.span, rows: width, columns: width)) else { return }
-        for row in 0..<width {
-            for column in 0..<width { values[row * width + column] = r[column, column] < 0 ? -q[row, column] : q[row, column] }
-        }
+        start.fill(&values, rows: width, columns: width, generator: generator)
     }
 
     public func forward(
@@ -55,10 +45,27 @@ public struct DensePath: PathFamily {
 
     public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds
     {
-        let values = try LAPACK.singularValues(MatrixView(parameters.extracting(at[0]), rows: width, columns: width))
-        // gesdd is backward stable: every value errs by at most about n·ε·σ₁ (Anderson et al., LAPACK Users' Guide, §4.9).
-        let (largest, smallest) = (Double(values.first ?? 0), Double(values.last ?? 0))
-        let error = Double(width) * Double(Float.ulpOfOne) * largest
-        return SpectralBounds(lower: max(0, smallest - error), upper: largest + error).widened(width: width)
+        try SpectralBounds.bracket(MatrixView(parameters.extracting(at[0]), rows: width, columns: width)).widened(width: width)
+    }
+}
+
+extension DensePath.Init {
+    /// Fills W [rows, columns]; n is the number of columns.
+    func fill(_ values: inout MutableSpan<Float>, rows: Int, columns: Int, generator: CounterRNG) {
+        let variance = self == .he ? 2 / Double(columns) : 1 / Double(columns)
+        generator.fillNormal(&values, standardDeviation: Float(variance.squareRoot()))
+        if self == .orthogonal { Self.orthogonalise(&values, rows: rows, columns: columns) }
+    }
+
+    /// W ← Q·sign(diag R) of W = Q·R: uniformly distributed when W was Gaussian (Mezzadri, 2007). Orthonormal columns, or rows where
+    /// there are fewer of them.
+    private static func orthogonalise(_ values: inout MutableSpan<Float>, rows: Int, columns: Int) {
+        let (tall, count) = (rows >= columns, min(rows, columns))
+        var drawn = Matrix(rows: max(rows, columns), columns: count)
+        for i in 0..<drawn.rows { for j in 0..<count { drawn[i, j] = tall ? values[i * columns + j] : values[j * columns + i] } }
+        guard let (q, r) = try? LAPACK.qr(drawn.view) else { return }
+        for i in 0..<drawn.rows {
+            for j in 0..<count { values[tall ? i * columns + j : j * columns + i] = r[j, j] < 0 ? -q[i, j] : q[i, j] }
+        }
     }
 }

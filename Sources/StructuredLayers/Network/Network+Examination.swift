@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// A map of the network as a matrix.
+/// A map of the network as a matrix; for a path that is not linear, its Jacobian at 0.
 public struct MaterialisedMap: Sendable {
     /// 0 the embedding, 1…L the layers, L + 1 the readout.
     public let layer: Int
@@ -10,7 +10,7 @@ public struct MaterialisedMap: Sendable {
 
 /// What is proven of one layer.
 public struct LayerCertificate: Hashable, Sendable {
-    /// Of the singular values of the path.
+    /// Of the singular values of the path, or of its Jacobian anywhere.
     public let path: SpectralBounds
     /// On Lip(scale · cap(correction)).
     public let correctionUpper: Double
@@ -38,19 +38,19 @@ extension Network {
         return maps
     }
 
-    /// The path of a layer applied to the identity: [n, n].
+    /// The Jacobian of a layer's path at 0, [n, n]: for a linear family the path's matrix.
     public func materialisedPath(_ index: Int, _ parameters: AlignedVector) -> Matrix {
         let (layer, width) = (layers[index], specification.width)
         var work = layer.makeWork(batch: width)
         layer.derive(parameters.span, places[index], &work)
         var (identity, result) = (Matrix(rows: width, columns: width), Matrix(rows: width, columns: width))
+        let origin = result
         for unit in 0..<width { identity[unit, unit] = 1 }
         do {
             var view = result.mutableView
-            layer.path.forward(
-                identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived,
-                scratch: &work.pathScratch,
-                into: &view)
+            layer.path.jvp(
+                origin.view, identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived,
+                scratch: &work.pathScratch, into: &view)
         }
         return result
     }
