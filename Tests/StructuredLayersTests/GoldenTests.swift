@@ -22,10 +22,20 @@ struct GoldenTests {
         return cases
     }
 
-    @Test("materialise, forward and backward agree", arguments: ["dense", "householder"])
+    /// As in the generator.
+    static let options: [String: [String: OptionValue]] = [
+        "householder": ["reflectors": 3, "mixing": false],
+        "spectral-norm": ["bound": 0.8],
+        "skew-euler": ["step": 0.4, "damping": 0.1],
+        "gradient-flow": ["step": 1.5, "hidden": 3, "activation": "tanh"],
+    ]
+
+    @Test(
+        "materialise, forward and backward agree",
+        arguments: ["dense", "householder", "spectral-norm", "cayley", "skew-euler", "gradient-flow"])
     func golden(family: String) throws {
         let golden = try #require(try Self.cases()[family])
-        let options: [String: OptionValue] = family == "dense" ? [:] : ["reflectors": 3, "mixing": false]
+        let options = Self.options[family] ?? [:]
         let network = try Network(
             NetworkSpecification(
                 inputs: 3, outputs: 2, width: 4, depth: 1, path: PathSpecification(family: family, options: options),

@@ -5,8 +5,9 @@ struct SkewTriangle: Sendable {
     let width: Int
     /// Rows of the panels in which the gradient is worked out; 64 and 128 are equally fast at width 1024.
     private static let panelRows = 64
-    /// Rows and columns of the tiles by which a triangle is mirrored: what a tile touches stays in the first cache.
-    private static let tile = 32
+    /// Rows and columns of the tiles by which a triangle is mirrored: rows that are 4096 bytes apart share a set of eight lines of the
+    /// first cache, so more than eight of them would drive each other out.
+    private static let tile = 8
 
     /// The triangle of a square layer; refuses width 1, where a skew-symmetric matrix is zero.
     init(context: LayerContext, family: String) throws(SpecificationError) {
