@@ -87,4 +87,17 @@ extension LAPACK {
         for i in 0..<rows { for j in 0..<columns { b.elements[i * columns + j] = sides[j * rows + i] } }
         return Int(info)
     }
+
+    /// getrf of Aᵀ, which is how LAPACK reads our rows; pivots from 0.
+    static func getrf(_ a: inout MutableMatrixView, _ pivots: inout MutableSpan<Int32>) -> Int {
+        BLAS.useOneThread()
+        var (n, info) = (Int32(a.rows), Int32(0))
+        unsafe a.elements.withUnsafeMutableBufferPointer { a in
+            unsafe pivots.withUnsafeMutableBufferPointer { pivots in
+                unsafe sgetrf_(&n, &n, a.baseAddress, &n, pivots.baseAddress, &info)
+            }
+        }
+        for row in pivots.indices { pivots[row] -= 1 }
+        return Int(info)
+    }
 }

@@ -56,6 +56,39 @@ public enum LAPACK {
         if info > 0 { throw .singular(routine: "gesv", pivot: info) }
     }
 
+    /// Overwrites A [n, n] with its triangular factors, for `solve(factors:pivots:…)`: row i was exchanged with row `pivots[i]` (getrf).
+    /// O(n³).
+    public static func factorise(_ a: inout MutableMatrixView, pivots: inout MutableSpan<Int32>) throws(LAPACKError) {
+        precondition(a.rows == a.columns && pivots.count == a.rows, "getrf: the shapes do not fit")
+        try refuseNonFinite(a.view, "getrf")
+        if a.rows == 0 { return }
+        let info = getrf(&a, &pivots)
+        if info > 0 { throw .singular(routine: "getrf", pivot: info) }
+    }
+
+    /// B ← op(A)⁻¹·B for B [n, columns], from the factors of A [n, n]. Allocates nothing. O(n²·columns).
+    public static func solve(
+        factors: MatrixView, pivots: Span<Int32>, transposed: Bool = false, rightHandSides b: inout MutableMatrixView
+    ) {
+        precondition(factors.rows == factors.columns && pivots.count == factors.rows && b.rows == factors.rows, "getrs: shapes")
+        // LAPACK factored Aᵀ = Π·L·U; read by rows, what it left is Uᵀ below and Lᵀ, with ones on its diagonal, above: A = Uᵀ·Lᵀ·Πᵀ.
+        if transposed {
+            for row in 0..<b.rows { exchange(row, Int(pivots[row]), of: &b) }
+            BLAS.solveTriangular(factors, uplo: .upper, transposed: true, unitDiagonal: true, rightHandSides: &b)
+            BLAS.solveTriangular(factors, uplo: .lower, transposed: true, rightHandSides: &b)
+        } else {
+            BLAS.solveTriangular(factors, uplo: .lower, rightHandSides: &b)
+            BLAS.solveTriangular(factors, uplo: .upper, unitDiagonal: true, rightHandSides: &b)
+            for row in (0..<b.rows).reversed() { exchange(row, Int(pivots[row]), of: &b) }
+        }
+    }
+
+    private static func exchange(_ row: Int, _ other: Int, of b: inout MutableMatrixView) {
+        if row == other { return }
+        let columns = b.columns
+        for column in 0..<columns { b.elements.swapAt(row * columns + column, other * columns + column) }
+    }
+
     static func refuseNonFinite(_ a: MatrixView, _ routine: String) throws(LAPACKError) {
         if !VectorKernels.allFinite(a.elements) { throw .notFinite(routine: routine) }
     }

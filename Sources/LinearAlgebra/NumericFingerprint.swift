@@ -39,12 +39,13 @@ public struct NumericFingerprint: Codable, Hashable, Sendable {
             separator: " ")
     }
 
-    /// Runs sgemm at the given shapes in every transposition, the LAPACK calls in use, exp and tanh, on fixed inputs.
+    /// Runs sgemm at the given shapes in every transposition, sgemv, strsm, the LAPACK calls in use, exp and tanh, on fixed inputs.
     public static func measure(shapes: [GEMMShape]) throws(LAPACKError) -> NumericFingerprint {
         BLAS.useOneThread()
         var hash = SHA256()
         for shape in shapes { products(shape, into: &hash) }
         try decompositions(into: &hash)
+        try factors(into: &hash)
         var values = random(1, 4096, scale: 4)
         var span = values.mutableSpan
         VectorKernels.tanh(&span)
@@ -105,5 +106,29 @@ public struct NumericFingerprint: Codable, Hashable, Sendable {
         absorb(b, into: &hash)
         let values = try LAPACK.symmetricEigenvalues(DoubleMatrix(a.view).smallerGram())
         absorb(Matrix(rows: 1, columns: 24, elements: values.map { Float($0) }), into: &hash)
+    }
+
+    /// sgetrf and all that is done with its factors, at a size where it works by blocks; sgemv both ways on the same matrix.
+    private static func factors(into hash: inout SHA256) throws(LAPACKError) {
+        let n = 160
+        var (a, pivots) = (random(n, n), Array(repeating: Int32(0), count: n))
+        for transposed in [false, true] {
+            var product = random(1, n)
+            var span = product.mutableSpan
+            BLAS.gemv(a.view, transposed: transposed, random(1, n, scale: 2).span, into: &span)
+            absorb(product, into: &hash)
+        }
+        do {
+            var view = a.mutableView
+            var rows = pivots.mutableSpan
+            try LAPACK.factorise(&view, pivots: &rows)
+        }
+        absorb(a, into: &hash)
+        for transposed in [false, true] {
+            var b = random(n, 64)
+            var view = b.mutableView
+            LAPACK.solve(factors: a.view, pivots: pivots.span, transposed: transposed, rightHandSides: &view)
+            absorb(b, into: &hash)
+        }
     }
 }

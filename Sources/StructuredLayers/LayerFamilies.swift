@@ -8,6 +8,7 @@ public struct LayerFamilies: Sendable {
         var families = LayerFamilies()
         families.add("identity", path: IdentityPath.self)
         families.add("dense", path: DensePath.self)
+        families.add("spectral-norm", path: SpectralNormPath.self)
         families.add("householder", path: HouseholderPath.self)
         families.add("kronecker", path: KroneckerPath.self)
         families.add("block-diagonal", path: BlockDiagonalPath.self)
@@ -15,6 +16,9 @@ public struct LayerFamilies: Sendable {
         families.add("block-tensor-train", path: BlockTensorTrainPath.self)
         families.add("diagonal-low-rank", path: DiagonalLowRankPath.self)
         families.add("bounded-svd", path: BoundedSVDPath.self)
+        families.add("cayley", path: CayleyPath.self)
+        families.add("skew-euler", path: SkewEulerPath.self)
+        families.add("gradient-flow", path: GradientFlowPath.self)
         families.add("bottleneck", correction: BottleneckCorrection.self)
         families.add("dense", correction: DenseCorrection.self)
         families.add("gated-low-rank", correction: GatedLowRankCorrection.self)
@@ -94,7 +98,7 @@ public struct LayerFamilies: Sendable {
         }
         let mix = try options.choice("mix", default: BranchMix.sum)
         if case .fixed(let factor) = scale, mix == .convex {
-            let share = factor.budget(depth: context.depth)
+            let share = factor.value(depth: context.depth)
             if share < 1 { return (.fixed(Float(share / (1 - share))), gain: Float(1 - share)) }
         }
         guard mix == .sum else {
@@ -103,7 +107,7 @@ public struct LayerFamilies: Sendable {
         }
         switch scale {
         case .none: return (.fixed(1), gain: 1)
-        case .fixed(let factor): return (.fixed(Float(factor.budget(depth: context.depth))), gain: 1)
+        case .fixed(let factor): return (.fixed(Float(factor.value(depth: context.depth))), gain: 1)
         case .rezero: return (.rezero, gain: 1)
         case .layerscale:
             let start = Float(try options.number("scaleStart", default: 0.01, expectation: "a number above 0") { $0 > 0 })
@@ -116,9 +120,11 @@ public struct LayerFamilies: Sendable {
     private static func budget(_ key: String, _ options: inout OptionReader, context: LayerContext) throws(SpecificationError)
         -> Double?
     {
-        let written = try options.value(key, default: "none", expectation: SpectralCap.expectation)
+        let written = try options.value(key, default: "none", expectation: "none, " + DepthScaled.expectation)
         if written == "none" { return nil }
-        guard let cap = SpectralCap(written) else { throw options.refusal(of: key, written, expectation: SpectralCap.expectation) }
-        return cap.budget(depth: context.depth)
+        guard let cap = DepthScaled(written) else {
+            throw options.refusal(of: key, written, expectation: "none, " + DepthScaled.expectation)
+        }
+        return cap.value(depth: context.depth)
     }
 }

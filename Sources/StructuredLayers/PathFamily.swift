@@ -15,11 +15,14 @@ public struct MatrixShape: Hashable, Sendable {
 public struct DerivedValues: Sendable {
     public var matrices: [Matrix]
     public var scalars: [Double]
+    /// Places, such as the pivots of a factorisation.
+    public var indices: [Int32]
 
     /// Zeros of the given shapes.
-    public init(shapes: [MatrixShape] = [], scalars: Int = 0) {
+    public init(shapes: [MatrixShape] = [], scalars: Int = 0, indices: Int = 0) {
         matrices = shapes.map { Matrix(rows: $0.rows, columns: $0.columns) }
         self.scalars = Array(repeating: 0, count: scalars)
+        self.indices = Array(repeating: 0, count: indices)
     }
 }
 
@@ -66,6 +69,9 @@ public protocol PathFamily: Sendable {
     var blocks: [BlockDeclaration] { get }
     /// Fills block `block` for a new network.
     func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>)
+    /// Brings the blocks of state nearer to where they would come to rest if the parameters stayed as they are; called once for a new
+    /// network, when every block is filled. May allocate.
+    func settleState(at: [Range<Int>], in parameters: inout MutableSpan<Float>)
 
     /// What `derive` fills.
     func makeDerived() -> DerivedValues
@@ -82,7 +88,7 @@ public protocol PathFamily: Sendable {
     func backward(
         _ x: MatrixView, gradient g: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues,
         scratch: inout [Matrix], blockGradients: inout MutableSpan<Float>, into dx: inout MutableMatrixView)
-    /// y ← J·v at x; for a linear family the map itself.
+    /// y ← J·v at x; for a linear family the map itself, which is the default. A family that is not linear brings its own.
     func jvp(
         _ x: MatrixView, _ v: MatrixView, parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues,
         scratch: inout [Matrix], into y: inout MutableMatrixView)
@@ -96,6 +102,7 @@ public protocol PathFamily: Sendable {
 extension PathFamily {
     public static var takesRectangular: Bool { false }
     public func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {}
+    public func settleState(at: [Range<Int>], in parameters: inout MutableSpan<Float>) {}
     public func makeDerived() -> DerivedValues { DerivedValues() }
     public func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues) {}
     public func scratchShapes(batch: Int) -> [MatrixShape] { [] }

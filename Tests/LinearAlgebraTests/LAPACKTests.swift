@@ -123,6 +123,76 @@ struct LAPACKTests {
         }
     }
 
+    @Test("factors solve with the matrix and its transpose, rows exchanged or not", arguments: [1, 2, 9, 130], [false, true])
+    func factors(n: Int, transposed: Bool) throws {
+        var a = Self.random(n, n)
+        // A zero that only an exchange of rows gets past.
+        a[0, 0] = n == 1 ? 2 : 0
+        let x = Self.random(n, 3, "x")
+        var (b, factors, pivots) = (Matrix(rows: n, columns: 3), a, Array(repeating: Int32(0), count: n))
+        do {
+            var view = factors.mutableView
+            var rows = pivots.mutableSpan
+            try LAPACK.factorise(&view, pivots: &rows)
+        }
+        do {
+            var view = b.mutableView
+            BLAS.gemm(a.view, transposeA: transposed, x.view, into: &view)
+            LAPACK.solve(factors: factors.view, pivots: pivots.span, transposed: transposed, rightHandSides: &view)
+        }
+        // Gaussian matrices of this size have condition numbers of some hundreds.
+        for i in 0..<n { for j in 0..<3 { #expect(abs(b[i, j] - x[i, j]) < 3e-3) } }
+        #expect(n == 1 || pivots[0] != 0)
+    }
+
+    @Test("factorise says when there is no inverse, and refuses what is not finite")
+    func hostileFactors() {
+        var pivots: [Int32] = [0, 0]
+        var singular = Matrix(rows: 2, columns: 2, elements: [1, 2, 2, 4])
+        #expect(throws: LAPACKError.singular(routine: "getrf", pivot: 2)) {
+            var view = singular.mutableView
+            var rows = pivots.mutableSpan
+            try LAPACK.factorise(&view, pivots: &rows)
+        }
+        var bad = Matrix(rows: 2, columns: 2, elements: [1, .infinity, 0, 1])
+        #expect(throws: LAPACKError.notFinite(routine: "getrf")) {
+            var view = bad.mutableView
+            var rows = pivots.mutableSpan
+            try LAPACK.factorise(&view, pivots: &rows)
+        }
+    }
+
+    @Test("the bits of gemv, trsm and getrf do not depend on where their operands lie")
+    func alignment() throws {
+        let (n, columns) = (67, 5)
+        let (a, x) = (Self.random(n, n), Self.random(n, columns, "x"))
+        func results(shift: Int) throws -> [[UInt32]] {
+            var (matrix, sides) = (AlignedVector(count: n * n + shift), AlignedVector(count: n * columns + shift))
+            var (vector, pivots) = (AlignedVector(count: n + shift), Array(repeating: Int32(0), count: n))
+            var all = matrix.mutableSpan
+            var factors = MutableMatrixView(all.part(shift..<shift + n * n), rows: n, columns: n)
+            VectorKernels.copy(a.span, into: &factors.elements)
+            var allSides = sides.mutableSpan
+            var b = MutableMatrixView(allSides.part(shift..<shift + n * columns), rows: n, columns: columns)
+            VectorKernels.copy(x.span, into: &b.elements)
+            var allVector = vector.mutableSpan
+            var y = allVector.part(shift..<shift + n)
+            var outputs: [[UInt32]] = []
+            for transposed in [false, true] {
+                BLAS.gemv(factors.view, transposed: transposed, a.span.extracting(0..<n), into: &y)
+                outputs.append(y.indices.map { y[$0].bitPattern })
+            }
+            var rows = pivots.mutableSpan
+            try LAPACK.factorise(&factors, pivots: &rows)
+            LAPACK.solve(factors: factors.view, pivots: rows.span, rightHandSides: &b)
+            LAPACK.solve(factors: factors.view, pivots: rows.span, transposed: true, rightHandSides: &b)
+            outputs.append(b.elements.indices.map { b.elements[$0].bitPattern })
+            return outputs
+        }
+        let aligned = try results(shift: 0)
+        for shift in [1, 3, 8] { #expect(try results(shift: shift) == aligned) }
+    }
+
     @Test("refuses NaN, on which LAPACK may not return; takes empty matrices")
     func hostile() throws {
         let bad = Matrix(rows: 2, columns: 2, elements: [1, .nan, 0, 1])

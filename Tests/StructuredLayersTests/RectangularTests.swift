@@ -108,11 +108,13 @@ struct RectangularTests {
 
     @Test("families that keep the width say which do not")
     func refusals() {
-        for family in ["householder", "identity"] {
+        let others = LayerFamilies.builtin.rectangularPathNames.joined(separator: ", ")
+        #expect(others.contains("dense") && others.contains("spectral-norm") && !others.contains("cayley"))
+        for family in ["householder", "identity", "cayley", "skew-euler", "gradient-flow", "diagonal-low-rank"] {
             #expect(
                 SpecificationTests.refusal { ($0.widths, $0.path) = ([8, 8, 6], .init(family: family)) }
-                    == "model.path.family: got \(family), expected a family that maps 8 units to 6, as dense does; \(family) keeps "
-                    + "the width")
+                    == "model.path.family: got \(family), expected a family that maps 8 units to 6, one of \(others); \(family) "
+                    + "keeps the width")
         }
         #expect(
             SpecificationTests.refusal { ($0.widths, $0.embedding.kind) = ([5, 8, 6], .identity) }.contains(

@@ -58,8 +58,11 @@ enum Naive {
         var norm = 0.0
         for _ in 0..<400 {
             let u = gram.map { row in zip(row, v).reduce(0) { $0 + $1.0 * $1.1 } }
+            let last = norm
             norm = u.reduce(0) { $0 + $1 * $1 }.squareRoot()
             v = u.map { $0 / norm }
+            // The norm is nearer to its limit than the vector is, by the square.
+            if abs(norm - last) <= 1e-16 * norm { break }
         }
         return norm.squareRoot()
     }
@@ -142,7 +145,7 @@ struct TwinNetwork {
             }
         let options = network.specification.correction.options
         if options["mix"] == "convex",
-            let share = options["scale"].flatMap({ SpectralCap($0) })?.budget(depth: network.layers.count)
+            let share = options["scale"].flatMap({ DepthScaled($0) })?.value(depth: network.layers.count)
         {
             prepared.pathShare = 1 - share
             scale = Array(repeating: share, count: layer.outputs)

@@ -26,9 +26,7 @@ public struct DensePath: PathFamily {
     public var blocks: [BlockDeclaration] { [BlockDeclaration("weight", shape: [outputs, inputs])] }
 
     public func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {
-        let variance = start == .he ? 2 / Double(inputs) : 2 / Double(inputs + outputs)
-        generator.fillNormal(&values, standardDeviation: Float(variance.squareRoot()))
-        if start == .orthogonal { RandomOrthogonal.orthogonalise(&values, rows: outputs, columns: inputs) }
+        start.fill(&values, rows: outputs, columns: inputs, generator: generator)
     }
 
     public func forward(
@@ -50,10 +48,16 @@ public struct DensePath: PathFamily {
 
     public func certificate(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) throws(LAPACKError) -> SpectralBounds
     {
-        let values = try LAPACK.singularValues(MatrixView(parameters.extracting(at[0]), rows: outputs, columns: inputs))
-        // gesdd is backward stable: every value errs by at most about n·ε·σ₁ (Anderson et al., LAPACK Users' Guide, §4.9).
-        let (largest, smallest, size) = (Double(values.first ?? 0), Double(values.last ?? 0), max(inputs, outputs))
-        let error = Double(size) * Double(Float.ulpOfOne) * largest
-        return SpectralBounds(lower: max(0, smallest - error), upper: largest + error).widened(width: size)
+        try SpectralBounds.bracket(MatrixView(parameters.extracting(at[0]), rows: outputs, columns: inputs))
+            .widened(width: max(inputs, outputs))
+    }
+}
+
+extension DensePath.Init {
+    /// Fills W [rows, columns].
+    func fill(_ values: inout MutableSpan<Float>, rows: Int, columns: Int, generator: CounterRNG) {
+        let variance = self == .he ? 2 / Double(columns) : 2 / Double(rows + columns)
+        generator.fillNormal(&values, standardDeviation: Float(variance.squareRoot()))
+        if self == .orthogonal { RandomOrthogonal.orthogonalise(&values, rows: rows, columns: columns) }
     }
 }

@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// A map of the network as a matrix.
+/// A map of the network as a matrix; for a path that is not linear, its Jacobian at 0.
 public struct MaterialisedMap: Sendable {
     /// 0 the embedding, 1…L the layers, L + 1 the readout.
     public let layer: Int
@@ -10,7 +10,7 @@ public struct MaterialisedMap: Sendable {
 
 /// What is proven of one layer.
 public struct LayerCertificate: Hashable, Sendable {
-    /// Of the singular values of the path.
+    /// Of the singular values of the path, or of its Jacobian anywhere.
     public let path: SpectralBounds
     /// On Lip(scale · clip(cap(correction))).
     public let correctionUpper: Double
@@ -59,20 +59,20 @@ extension Network {
         return maps
     }
 
-    /// The path of a layer applied to the identity: [outputs, inputs].
+    /// The Jacobian of a layer's path at 0, [outputs, inputs]: for a linear family the path's matrix.
     public func materialisedPath(_ index: Int, _ parameters: AlignedVector) -> Matrix {
         let layer = layers[index]
         var work = layer.makeWork(batch: layer.inputs)
         layer.derive(parameters.span, places[index], &work)
         var identity = Matrix(rows: layer.inputs, columns: layer.inputs)
         var result = Matrix(rows: layer.outputs, columns: layer.inputs)
+        let origin = Matrix(rows: layer.inputs, columns: layer.inputs)
         for unit in 0..<layer.inputs { identity[unit, unit] = 1 }
         do {
             var view = result.mutableView
-            layer.path.forward(
-                identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived,
-                scratch: &work.pathScratch,
-                into: &view)
+            layer.path.jvp(
+                origin.view, identity.view, parameters: parameters.span, at: places[index].path, derived: work.pathDerived,
+                scratch: &work.pathScratch, into: &view)
         }
         return result
     }

@@ -90,7 +90,13 @@ public struct Network: Sendable {
         var part = all.part(readout.weight)
         generator(readout.weight).fillNormal(
             &part, standardDeviation: Float((1 / Double(specification.levelWidths[layers.count])).squareRoot()))
+        settleStates(&all)
         return parameters
+    }
+
+    /// Brings every block of state nearer to where it would come to rest if the parameters stayed as they are.
+    func settleStates(_ parameters: inout MutableSpan<Float>) {
+        for (layer, place) in zip(layers, places) { layer.path.settleState(at: place.path, in: &parameters) }
     }
 
     /// Buffers for batches of `batch` examples.

@@ -5,7 +5,7 @@ public enum CorrectionScale: Hashable, Sendable {
     /// Nothing.
     case none
     /// A fixed number: `1/sqrt(L)`.
-    case fixed(SpectralCap)
+    case fixed(DepthScaled)
     /// A trained scalar that starts at zero, so that a layer starts as its path alone (Bachlechner et al., 2021).
     case rezero
     /// A trained number for each unit; all start at the option `scaleStart` (Touvron et al., 2021).
@@ -20,7 +20,7 @@ public enum CorrectionScale: Hashable, Sendable {
         case "rezero": self = .rezero
         case "layerscale": self = .layerscale
         default:
-            guard let factor = SpectralCap(value) else { return nil }
+            guard let factor = DepthScaled(value) else { return nil }
             self = .fixed(factor)
         }
     }

@@ -55,6 +55,18 @@ public struct OptionReader: Sendable {
         return number
     }
 
+    /// A number above 0, `c/L` or `c/sqrt(L)`, as it is at `depth`, where it may be at most `limit`.
+    public mutating func depthScaled(
+        _ key: String, default standard: OptionValue, depth: Int, limit: Double = .infinity
+    ) throws(SpecificationError) -> Double {
+        let expectation = DepthScaled.expectation + (limit.isFinite ? ", at most \(limit) at depth \(depth)" : "")
+        let value = try value(key, default: standard, expectation: expectation)
+        guard let number = DepthScaled(value)?.value(depth: depth), number <= limit else {
+            throw refusal(of: key, value, expectation: expectation)
+        }
+        return number
+    }
+
     /// True or false.
     public mutating func flag(_ key: String, default standard: Bool) throws(SpecificationError) -> Bool {
         let value = try value(key, default: .flag(standard), expectation: "true or false")

@@ -1,12 +1,13 @@
-/// A positive number that may shrink with the depth L, as a cap's budget ρ or a fixed scale: `c`, `c/L` or `c/sqrt(L)`.
-public struct SpectralCap: Hashable, Sendable {
-    /// How the budget shrinks with depth.
+/// A number above 0 that may shrink with the depth L of the network: `c`, `c/L` or `c/sqrt(L)`. Caps, fixed scales and step sizes are
+/// written so.
+public struct DepthScaled: Hashable, Sendable {
+    /// What c is divided by.
     public enum DepthRule: Hashable, Sendable {
-        /// ρ = c.
+        /// c itself.
         case constant
-        /// ρ = c/L: the singular values of the whole network stay within about e^±c.
+        /// c/L: as the budget of a cap, it keeps the singular values of the whole network within about e^±c.
         case inverse
-        /// ρ = c/√L.
+        /// c/√L.
         case inverseRoot
     }
 
@@ -15,15 +16,15 @@ public struct SpectralCap: Hashable, Sendable {
     /// What c is divided by.
     public let rule: DepthRule
 
-    static let expectation = "none, a number above 0, c/L or c/sqrt(L)"
+    static let expectation = "a number above 0, c/L or c/sqrt(L)"
 
-    /// The budget `coefficient`, divided as `rule` says.
+    /// `coefficient`, divided as `rule` says.
     public init(coefficient: Double, rule: DepthRule) {
         self.coefficient = coefficient
         self.rule = rule
     }
 
-    /// Reads a budget as it stands in an experiment file; nil when it is not one.
+    /// Reads it as it stands in an experiment file; nil when it is not one.
     public init?(_ value: OptionValue) {
         switch value {
         case .integer(let number): self.init(coefficient: Double(number), rule: .constant)
@@ -43,8 +44,8 @@ public struct SpectralCap: Hashable, Sendable {
         guard coefficient.isFinite, coefficient > 0 else { return nil }
     }
 
-    /// ρ for a network of `depth` layers.
-    public func budget(depth: Int) -> Double {
+    /// The number for a network of `depth` layers.
+    public func value(depth: Int) -> Double {
         switch rule {
         case .constant: coefficient
         case .inverse: coefficient / Double(depth)
@@ -53,7 +54,7 @@ public struct SpectralCap: Hashable, Sendable {
     }
 }
 
-extension SpectralCap: CustomStringConvertible {
+extension DepthScaled: CustomStringConvertible {
     /// As an experiment file writes it.
     public var description: String {
         switch rule {
