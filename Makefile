@@ -23,6 +23,11 @@ demo: build ## train the built-in digits with two worker processes, and show wha
 test: dependencies ## every test, optimised; what continuous integration runs
 	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
 
+.PHONY: own-layer
+own-layer: dependencies ## the example of a layer of your own, as a package outside this one: build, test, train
+	cd examples/own-layer && swift build $(SWIFT_FLAGS) && .build/release/own-layer train givens.yaml
+	cd examples/own-layer && swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
+
 .PHONY: soak
 soak: build ## 100,000 simulated runs, each with its own schedule of faults
 	$(PLUMB) simulate --faults --seeds 100000
@@ -33,11 +38,11 @@ named-faults: dependencies ## a dozen mistakes made on purpose: the simulator mu
 
 .PHONY: check
 check: ## formatting, and what a machine can see without building
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests examples
 
 .PHONY: format
 format: ## put the sources into the house's format
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Tests examples
 
 .PHONY: clean
 clean: ## remove what a build leaves

@@ -19,13 +19,17 @@ public struct TrainingPlan: Sendable {
 
     /// Works the plan out.
     ///
+    /// - Parameter families: what the experiment's path and correction may name; the same in every process of a run.
     /// - Throws: `ExperimentError` when the experiment does not fit the data.
-    public init(experiment: Experiment, data: ExperimentData, chunkLimits: ChunkPlan.Limits = .standard) throws(ExperimentError) {
+    public init(
+        experiment: Experiment, data: ExperimentData, families: LayerFamilies = .builtin,
+        chunkLimits: ChunkPlan.Limits = .standard
+    ) throws(ExperimentError) {
         self.experiment = experiment
         self.data = data
         let training = experiment.training
         do {
-            network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs))
+            network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs), families: families)
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
         blocks = network.layout.blocks.map(BlockExtent.init)
         do { chunks = try ChunkPlan(blocks: blocks, limits: chunkLimits) } catch {

@@ -15,17 +15,21 @@ struct Program {
 
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// Beside the test bundle.
-    static let executable: URL = {
-        let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let beside = bundle.appending(path: "plumb")
-        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: "plumb")
-    }()
+    static let executable = executable(named: "plumb")
 
-    static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
+    /// Beside the test bundle.
+    static func executable(named name: String) -> URL {
+        let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let beside = bundle.appending(path: name)
+        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: name)
+    }
+
+    static func start(
+        _ arguments: [String], environment: [String: String] = [:], program: String = "plumb"
+    ) throws -> (Process, Pipe, Pipe) {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = executable
+        process.executableURL = executable(named: program)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         (process.standardOutput, process.standardError) = (output, errors)
@@ -34,8 +38,10 @@ struct Program {
         return (process, output, errors)
     }
 
-    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
-        let (process, output, errors) = try start(arguments, environment: environment)
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], program: String = "plumb"
+    ) throws -> Outcome {
+        let (process, output, errors) = try start(arguments, environment: environment, program: program)
         let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         process.waitUntilExit()
