@@ -28,6 +28,12 @@ own-layer: dependencies ## the example of a layer of your own, as a package outs
 	cd examples/own-layer && swift build $(SWIFT_FLAGS) && .build/release/own-layer train givens.yaml
 	cd examples/own-layer && swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
 
+.PHONY: families-table
+families-table: build ## measure a layer of every family, and put the table into docs/families.md
+	$(PLUMB) bench layers --markdown > .build/families-table
+	sed -i -e '/<!-- bench layers: begin -->/,/<!-- bench layers: end -->/{//!d}' \
+		-e '/<!-- bench layers: begin -->/r .build/families-table' docs/families.md
+
 .PHONY: soak
 soak: build ## 100,000 simulated runs, each with its own schedule of faults
 	$(PLUMB) simulate --faults --seeds 100000

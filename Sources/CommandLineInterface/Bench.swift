@@ -6,7 +6,7 @@ import Training
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures speed, each ratio interleaved in one run.", subcommands: [BenchStep.self])
+        abstract: "Measures speed, each ratio interleaved in one run.", subcommands: [BenchStep.self, BenchLayers.self])
 }
 
 /// One step of the reference trainer beside its own matrix products alone.
