@@ -37,24 +37,34 @@ struct BenchLayers: ParsableCommand {
             throw RefusedInput(
                 "--family \(unknown): there is no such family; there are " + Invocation.families.pathNames.joined(separator: ", "))
         }
+        let skipped = absent.map { "\($0): \(Invocation.program) does not have it" }
         var results: [LayerBenchmark] = []
         for width in widths.isEmpty ? (markdown ? [256, 1024] : [1024]) : widths {
-            results.append(try benchmark(configurations, width: width, absent: absent))
+            results.append(try benchmark(configurations, width: width, skipped: skipped))
             if json { print(try results[results.count - 1].json()) }
         }
-        if markdown { LayerTables.markdown(results, configurations).forEach { print($0) } }
-        if !json && !markdown { results.flatMap { LayerTables.plain($0, configurations) }.forEach { print($0) } }
+        if markdown { LayerTables.markdown(results).forEach { print($0) } }
+        if !json && !markdown { results.flatMap(LayerTables.plain).forEach { print($0) } }
     }
 
-    private func benchmark(_ configurations: [LayerConfiguration], width: Int, absent: [String]) throws -> LayerBenchmark {
+    private func benchmark(_ configurations: [LayerConfiguration], width: Int, skipped: [String]) throws -> LayerBenchmark {
         let before = Self.load()
+        var comparison: LayerComparison
+        var skipped = skipped
         do {
-            var comparison = try LayerComparison(configurations, width: width, batch: batch, families: Invocation.families)
-            return LayerBenchmark(
-                width: width, batch: batch, rounds: rounds, processor: Self.processor(), blasCore: NumericFingerprint.currentCore,
-                date: Self.date(), layers: try comparison.run(rounds: rounds), skipped: absent, loadBefore: before,
-                loadAfter: Self.load())
+            comparison = try LayerComparison(width: width, batch: batch, families: Invocation.families)
+            for configuration in configurations {
+                do { try comparison.add(configuration) } catch {
+                    // A family that was asked for by name, or that a table would miss, is not left out in silence.
+                    guard families.isEmpty, !markdown else { throw error }
+                    skipped.append("\(configuration.family): \(error)")
+                }
+            }
         } catch let error as SpecificationError { throw RefusedInput("bench layers at width \(width): \(error)") }
+        return LayerBenchmark(
+            width: width, batch: batch, rounds: rounds, processor: Self.processor(), blasCore: NumericFingerprint.currentCore,
+            date: Self.date(), layers: try comparison.run(rounds: rounds), skipped: skipped, loadBefore: before,
+            loadAfter: Self.load())
     }
 
     private static func load() -> String {
@@ -80,7 +90,7 @@ struct LayerBenchmark: Encodable, Sendable {
     var blasCore: String
     var date: String
     var layers: [LayerMeasurement]
-    /// Families of the list that this program does not have.
+    /// Families of the list that were not measured, with the reason.
     var skipped: [String]
     /// The machine's load average of the last minute.
     var loadBefore: String
@@ -95,13 +105,13 @@ struct LayerBenchmark: Encodable, Sendable {
 
 /// What was measured, for people.
 enum LayerTables {
-    static func plain(_ result: LayerBenchmark, _ configurations: [LayerConfiguration]) -> [String] {
+    static func plain(_ result: LayerBenchmark) -> [String] {
         var table = TextTable(
             "width \(result.width), batch \(result.batch)", "parameters", "flops/example", "certificate", "forward+backward ms",
             "derive ms", "ratio", "least", "most")
-        for (layer, configuration) in zip(result.layers, configurations) {
+        for layer in result.layers {
             table.append(
-                layer.title(configuration, width: result.width), Figures.count(Double(layer.parameters)),
+                layer.title, Figures.count(Double(layer.parameters)),
                 layer.flopsPerExample.map(Figures.count) ?? "n/a", layer.certificate,
                 Figures.short(layer.forwardBackwardMilliseconds.median), Figures.short(layer.deriveMilliseconds.median),
                 Figures.short(layer.ratio.median), Figures.short(layer.ratio.least), Figures.short(layer.ratio.most))
@@ -109,7 +119,7 @@ enum LayerTables {
         return table.lines() + [
             "medians of \(result.rounds) rounds, processor time; ratio of forward, backward and one derivation to a dense layer's in the same round",
             conditions(result),
-        ] + result.skipped.map { "skipped \($0): this program does not have it" } + [""]
+        ] + result.skipped.map { "skipped \($0)" } + [""]
     }
 
     private static func conditions(_ result: LayerBenchmark) -> String {
@@ -118,7 +128,7 @@ enum LayerTables {
     }
 
     /// One row a layer; costs at every width measured, side by side.
-    static func markdown(_ results: [LayerBenchmark], _ configurations: [LayerConfiguration]) -> [String] {
+    static func markdown(_ results: [LayerBenchmark]) -> [String] {
         guard let last = results.last else { return [] }
         let widths = results.map(\.width)
         func header(_ name: String) -> [String] { widths.map { "\(name), n = \($0)" } }
@@ -127,11 +137,11 @@ enum LayerTables {
             + header("ratio to dense") + ["certificate, n = \(last.width)"]
         func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
         var lines = [row(titles), row(titles.map { _ in "---" })]
-        for (index, configuration) in configurations.enumerated() {
+        for index in last.layers.indices {
             let layers = results.map { $0.layers[index] }
             lines.append(
                 row(
-                    [layers[layers.count - 1].title(configuration, width: last.width)]
+                    [layers[layers.count - 1].title]
                         + layers.map { Figures.count(Double($0.parameters)) }
                         + layers.map { $0.flopsPerExample.map(Figures.count) ?? "n/a" }
                         + layers.map { Figures.short($0.forwardBackwardMilliseconds.median) }

@@ -8,8 +8,13 @@ struct LayerConfiguration: Sendable {
     /// Operations of the path's forward map for one example, multiplications and additions, for a width n; nil where nobody has said.
     var operations: (@Sendable (Double) -> Double)?
 
-    /// The path at a width; the integer next to its root where a family has a factor.
+    /// The path at a width.
     func path(width: Int) -> PathSpecification { PathSpecification(family: family, options: options(width)) }
+
+    /// As `householder, reflectors 64`.
+    func title(width: Int) -> String {
+        ([family] + options(width).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }).joined(separator: ", ")
+    }
 
     /// What is measured unless families are named: the configurations that the documentation's table shows.
     static let all: [LayerConfiguration] =

@@ -5,8 +5,11 @@ import StructuredLayers
 /// What one layer costs beside a dense layer of the same width and batch, measured by turns.
 struct LayerMeasurement: Encodable, Sendable {
     var family: String
+    /// As `householder, reflectors 64`: the options that the configuration sets.
+    var title: String
     /// Every option, defaults written out.
     var options: [String: OptionValue]
+    /// Trained, the bias of the layer among them.
     var parameters: Int
     /// Of the path's forward map; nil where no formula is known.
     var flopsPerExample: Double?
@@ -22,12 +25,6 @@ struct LayerMeasurement: Encodable, Sendable {
     /// Total over dense, round by round.
     var ratio: Spread
 
-    /// As `householder, reflectors 64`: the options that the configuration sets.
-    func title(_ configuration: LayerConfiguration, width: Int) -> String {
-        let set = configuration.options(width).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        return ([family] + set).joined(separator: ", ")
-    }
-
     /// As `[0.5, 2.25]`, and `1 ± 3.0e-05` where all that is proven to be missing is rounding.
     var certificate: String {
         guard let certificateLower, let certificateUpper else { return "none" }
@@ -42,17 +39,22 @@ struct LayerMeasurement: Encodable, Sendable {
 struct LayerComparison {
     private var dense: LayerStopwatch
     private var stopwatches: [LayerStopwatch] = []
-    private let configurations: [LayerConfiguration]
+    private var configurations: [LayerConfiguration] = []
     private let width: Int
+    private let batch: Int
+    private let families: LayerFamilies
 
     /// - Throws: `SpecificationError` when a layer of this width cannot be.
-    init(_ configurations: [LayerConfiguration], width: Int, batch: Int, families: LayerFamilies) throws(SpecificationError) {
-        (self.configurations, self.width) = (configurations, width)
+    init(width: Int, batch: Int, families: LayerFamilies) throws(SpecificationError) {
+        (self.width, self.batch, self.families) = (width, batch, families)
         dense = try LayerStopwatch(.dense, width: width, batch: batch, families: families)
-        for configuration in configurations {
-            stopwatches.append(
-                try LayerStopwatch(configuration.path(width: width), width: width, batch: batch, families: families))
-        }
+    }
+
+    /// - Throws: `SpecificationError` when there is no such layer of this width.
+    mutating func add(_ configuration: LayerConfiguration) throws(SpecificationError) {
+        stopwatches.append(
+            try LayerStopwatch(configuration.path(width: width), width: width, batch: batch, families: families))
+        configurations.append(configuration)
     }
 
     /// - Throws: `LAPACKError` when a certificate cannot be computed.
@@ -72,7 +74,8 @@ struct LayerComparison {
         let (configuration, layer) = (configurations[index], stopwatches[index].layer)
         let bounds = try layer.certificate().path
         return LayerMeasurement(
-            family: configuration.family, options: layer.pathSpecification.options, parameters: layer.parameterCount,
+            family: configuration.family, title: configuration.title(width: width), options: layer.pathSpecification.options,
+            parameters: layer.parameterCount,
             flopsPerExample: configuration.operations?(Double(width)),
             certificateLower: bounds.upper.isFinite ? bounds.lower : nil,
             certificateUpper: bounds.upper.isFinite ? bounds.upper : nil,
