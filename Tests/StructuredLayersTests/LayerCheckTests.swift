@@ -50,9 +50,10 @@ private struct FaultyPath: PathFamily {
 struct LayerCheckTests {
     @Test("finds nothing in the built-in layers", arguments: LayerFamilies.builtin.pathNames, [Activation.none, .tanh])
     func sound(family: String, activation: Activation) throws {
-        // 16 units, which every family can cut into its blocks.
+        // An inner relu, that family's default, has kinks. 16 units, which every family can cut into its blocks.
+        let options: [String: OptionValue] = family == "gradient-flow" ? ["activation": "tanh"] : [:]
         let check = LayerCheck(
-            path: PathSpecification(family: family), activation: activation, width: 16, families: .builtin)
+            path: PathSpecification(family: family, options: options), activation: activation, width: 16, families: .builtin)
         #expect(try check.violations() == [])
     }
 
