@@ -23,6 +23,17 @@ demo: build ## train the built-in digits with two worker processes, and show wha
 test: dependencies ## every test, optimised; what continuous integration runs
 	swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
 
+.PHONY: own-layer
+own-layer: dependencies ## the example of a layer of your own, as a package outside this one: build, test, train
+	cd examples/own-layer && swift build $(SWIFT_FLAGS) && .build/release/own-layer train givens.yaml
+	cd examples/own-layer && swift test $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-test
+
+.PHONY: families-table
+families-table: build ## measure a layer of every family, and put the table into docs/families.md
+	$(PLUMB) bench layers --markdown > .build/families-table
+	sed -i -e '/<!-- bench layers: begin -->/,/<!-- bench layers: end -->/{//!d}' \
+		-e '/<!-- bench layers: begin -->/r .build/families-table' docs/families.md
+
 .PHONY: soak
 soak: build ## 100,000 simulated runs, each with its own schedule of faults
 	$(PLUMB) simulate --faults --seeds 100000
@@ -43,11 +54,11 @@ sanitize: dependencies ## the cluster's and the transport's tests under the thre
 
 .PHONY: check
 check: ## formatting, and what a machine can see without building
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests examples
 
 .PHONY: format
 format: ## put the sources into the house's format
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Tests examples
 
 .PHONY: clean
 clean: ## remove what a build leaves

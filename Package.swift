@@ -17,6 +17,20 @@ func tests(_ name: String, uses: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: uses, swiftSettings: strict)
 }
 
+/// The example of a layer of one's own, from its own folder, where it is a package of its own: so that every test run compiles, tests
+/// and trains it without building all of this a second time.
+let ownLayer: [Target] = [
+    .target(
+        name: "GivensLayers", dependencies: ["StructuredLayers"], path: "examples/own-layer/Sources/GivensLayers",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "own-layer", dependencies: ["GivensLayers", "CommandLineInterface"], path: "examples/own-layer/Sources/own-layer",
+        swiftSettings: strict),
+    .testTarget(
+        name: "GivensLayersTests", dependencies: ["GivensLayers", "StructuredLayers", "ExperimentFile", "Training"],
+        path: "examples/own-layer/Tests/GivensLayersTests", swiftSettings: strict),
+]
+
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -33,6 +47,7 @@ let package = Package(
         .library(name: "ParameterServer", targets: ["ParameterServer"]),
         .library(name: "RunStore", targets: ["RunStore"]),
         .library(name: "Cluster", targets: ["Cluster"]),
+        .library(name: "CommandLineInterface", targets: ["CommandLineInterface"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -61,10 +76,10 @@ let package = Package(
         room("RunStore", uses: [.product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
         room("ClusterSimulator", uses: ["ParameterServer", "ShardKernels", "Training", "RunStore"]),
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
-        .executableTarget(
-            name: "plumb",
-            dependencies: ["Cluster", "ClusterSimulator", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: strict),
+        room(
+            "CommandLineInterface",
+            uses: ["Cluster", "ClusterSimulator", log, .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .executableTarget(name: "plumb", dependencies: ["CommandLineInterface"], swiftSettings: strict),
 
         tests("LinearAlgebraTests", uses: ["LinearAlgebra", "CVectorKernels"]),
         tests("StructuredLayersTests", uses: ["StructuredLayers"]),
@@ -81,11 +96,11 @@ let package = Package(
         tests(
             "ClusterTests",
             uses: [
-                "Cluster", "LinearAlgebra", "ParameterServer", "Transport", "WireProtocol", "plumb",
+                "Cluster", "LinearAlgebra", "ParameterServer", "Transport", "WireProtocol", "plumb", "own-layer",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("RoomsTests", uses: []),
-    ],
+    ] + ownLayer,
     swiftLanguageModes: [.v6]
 )
 

@@ -3,6 +3,7 @@ import Foundation
 import LinearAlgebra
 import Logging
 import ParameterServer
+import StructuredLayers
 import Training
 import Transport
 import WireProtocol
@@ -10,6 +11,8 @@ import WireProtocol
 /// A worker: joins a coordinator, computes what it is assigned, ends when the run ends.
 public struct WorkerService: Sendable {
     public var coordinator: Endpoint
+    /// What the coordinator's experiment may name.
+    public var families: LayerFamilies
     /// Empty to be given one.
     public var name: String
     public var build: String
@@ -19,9 +22,10 @@ public struct WorkerService: Sendable {
     public var reconnectDeadline: Duration
 
     public init(
-        coordinator: Endpoint, name: String = "", build: String, connectDeadline: Duration = .seconds(30),
-        reconnectDeadline: Duration = .seconds(600)
+        coordinator: Endpoint, families: LayerFamilies, name: String = "", build: String,
+        connectDeadline: Duration = .seconds(30), reconnectDeadline: Duration = .seconds(600)
     ) {
+        self.families = families
         self.reconnectDeadline = reconnectDeadline
         self.coordinator = coordinator
         self.name = name
@@ -110,7 +114,7 @@ public struct WorkerService: Sendable {
         if let prepared, prepared.experimentYAML == welcome.experimentYAML { return prepared }
         let experiment = try Experiment(yaml: welcome.experimentYAML, source: "the coordinator's experiment")
         try BLASCore.pin(experiment.cluster.blasCore)
-        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data), families: families)
         let ready = Prepared(experimentYAML: welcome.experimentYAML, plan: plan, fingerprint: try plan.fingerprint())
         prepared = ready
         return ready

@@ -1,4 +1,11 @@
 /// The families that experiment files may name: the built-in ones, and those that a package adds.
+///
+/// ```swift
+/// var families = LayerFamilies.builtin
+/// families.add("givens", path: GivensPath.self)  // model.path: { family: givens, rounds: 6 }
+/// ```
+///
+/// Every process of a run must be given the same families: `PlumbProgram.main(families:)` sees to it for workers that it starts.
 public struct LayerFamilies: Sendable {
     private var paths: [String: any PathFamily.Type] = [:]
     private var corrections: [String: any CorrectionKind.Type] = [:]

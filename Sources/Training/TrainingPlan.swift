@@ -17,11 +17,13 @@ public struct TrainingPlan: Sendable {
     public let update: ParameterUpdate
     public let statistics: StatisticsLayout
 
-    /// Works the plan out; `families` are those that the experiment may name.
+    /// Works the plan out.
     ///
+    /// - Parameter families: what the experiment's path and correction may name; the same in every process of a run.
     /// - Throws: `ExperimentError` when the experiment does not fit the data.
     public init(
-        experiment: Experiment, data: ExperimentData, families: LayerFamilies = .builtin, chunkLimits: ChunkPlan.Limits = .standard
+        experiment: Experiment, data: ExperimentData, families: LayerFamilies = .builtin,
+        chunkLimits: ChunkPlan.Limits = .standard
     ) throws(ExperimentError) {
         self.experiment = experiment
         self.data = data

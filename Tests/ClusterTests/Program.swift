@@ -15,19 +15,22 @@ struct Program {
 
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    static let executable = executable(named: "plumb")
+
     /// Beside the test bundle.
-    static let executable: URL = {
+    static func executable(named name: String) -> URL {
         let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let beside = bundle.appending(path: "plumb")
-        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: "plumb")
-    }()
+        let beside = bundle.appending(path: name)
+        return FileManager.default.fileExists(atPath: beside.path) ? beside : Bundle.main.bundleURL.appending(path: name)
+    }
 
     /// `prefix` is a command that runs the program as its own arguments, if not directly.
-    static func start(_ arguments: [String], environment: [String: String] = [:], through prefix: [String] = []) throws -> (
-        Process, Pipe, Pipe
-    ) {
+    static func start(
+        _ arguments: [String], environment: [String: String] = [:], program: String = "plumb", through prefix: [String] = []
+    ) throws -> (Process, Pipe, Pipe) {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
+        let executable = executable(named: program)
         process.executableURL = prefix.isEmpty ? executable : URL(filePath: "/usr/bin/env")
         process.arguments = prefix.isEmpty ? arguments : prefix + [executable.path] + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
@@ -37,8 +40,10 @@ struct Program {
         return (process, output, errors)
     }
 
-    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
-        let (process, output, errors) = try start(arguments, environment: environment)
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], program: String = "plumb"
+    ) throws -> Outcome {
+        let (process, output, errors) = try start(arguments, environment: environment, program: program)
         let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         process.waitUntilExit()

@@ -13,6 +13,9 @@ if [ ${#names[@]} -eq 0 ]; then
     for patch in "$here"/*.patch; do names+=("$(basename "$patch" .patch)"); done
 fi
 
+# Neither tests nor the example are copied.
+manifest() { sed -e '/^        tests(/d' -e 's/^    \] + ownLayer,/    ],/' "$root/Package.swift"; }
+
 # Only files that differ are touched, so that each build is an incremental one.
 restore() {
     (cd "$root" && find Sources -type f) | while read -r file; do
@@ -21,8 +24,7 @@ restore() {
     (cd "$copy/source" && find Sources -type f) | while read -r file; do
         [ -e "$root/$file" ] || rm "$copy/source/$file"
     done
-    sed '/^        tests(/d' "$root/Package.swift" | cmp -s - "$copy/source/Package.swift" \
-        || sed '/^        tests(/d' "$root/Package.swift" > "$copy/source/Package.swift"
+    manifest | cmp -s - "$copy/source/Package.swift" || manifest > "$copy/source/Package.swift"
 }
 
 build() { (cd "$copy/source" && swift build -c release --product plumb --scratch-path "$copy/build") > "$copy/log" 2>&1; }

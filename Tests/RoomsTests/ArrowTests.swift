@@ -29,7 +29,8 @@ struct ArrowTests {
             "ShardKernels",
             "Training", "WireProtocol", "Transport", "RunStore", "Logging", "Crypto",
         ],
-        "plumb": [
+        "plumb": ["CommandLineInterface"],
+        "CommandLineInterface": [
             "LinearAlgebra", "StructuredLayers", "Datasets", "SpectralDiagnostics", "ExperimentFile", "ParameterServer",
             "ShardKernels",
             "Training", "WireProtocol", "Transport", "RunStore", "ClusterSimulator", "Cluster", "ArgumentParser",

@@ -118,7 +118,7 @@ struct Evaluate: ParsableCommand {
                 "\(file.path): the file does not say which experiment it belongs to; evaluate a checkpoint of a plumb run")
         }
         let experiment = try Experiment(yaml: text, source: file.path, overrides: overrides)
-        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let plan = try ExperimentOptions.plan(experiment)
         let parameters = try Checkpoints.parameters(of: file, layout: plan.network.layout)
         var examiner = VersionExaminer(plan)
         var rows: [String: [String: Double]] = [:]

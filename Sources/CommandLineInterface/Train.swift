@@ -25,7 +25,7 @@ struct Train: ParsableCommand {
     func run() throws {
         let experiment = try options.read()
         try BLASCore.pin(experiment.cluster.blasCore)
-        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let plan = try ExperimentOptions.plan(experiment)
         if reference && options.resume != nil {
             throw RefusedInput("the reference trainer starts anew each time; leave --resume away")
         }
@@ -36,11 +36,11 @@ struct Train: ParsableCommand {
         session.showResumption()
         let result: RunResult
         if reference {
-            result = try ReferenceRun(plan: plan, tenure: session.tenure, build: Plumb.build)
+            result = try ReferenceRun(plan: plan, tenure: session.tenure, build: Invocation.build)
                 .run(display: session.display, log: session.log)
         } else {
             let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            let cluster = LocalCluster(plan: plan, tenure: session.tenure, executable: executable, build: Plumb.build)
+            let cluster = LocalCluster(plan: plan, tenure: session.tenure, executable: executable, build: Invocation.build)
             result = try cluster.run(display: session.display, log: session.log) { session.stopOnSignals($0) }
         }
         try session.end(with: result)
@@ -74,18 +74,18 @@ struct Coordinator: ParsableCommand {
         let experiment = try options.read()
         let endpoint = try endpoint()
         try BLASCore.pin(experiment.cluster.blasCore)
-        let plan = try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data))
+        let plan = try ExperimentOptions.plan(experiment)
         let session = try RunSession(plan: plan, options: options, json: json)
         let service = try CoordinatorService(
             plan: plan, tenure: session.tenure,
-            options: CoordinatorOptions(bind: endpoint, dataPort: dataPort, advertisedHost: advertise, build: Plumb.build),
+            options: CoordinatorOptions(bind: endpoint, dataPort: dataPort, advertisedHost: advertise, build: Invocation.build),
             log: session.log)
         session.stopOnSignals(service)
         session.showResumption()
         session.show(
             "\(experiment.name): waiting for \(experiment.cluster.workers) workers at \(service.endpoint); on each machine run")
-        session.show(
-            "  plumb worker --connect \(advertise.isEmpty ? "\(service.endpoint)" : "\(advertise):\(service.endpoint.port)")")
+        let reached = advertise.isEmpty ? "\(service.endpoint)" : "\(advertise):\(service.endpoint.port)"
+        session.show("  \(Invocation.program) worker --connect \(reached)")
         try session.end(with: try service.run(display: session.display))
     }
 

@@ -4,6 +4,7 @@ import Datasets
 import ExperimentFile
 import Foundation
 import LinearAlgebra
+import StructuredLayers
 import Training
 import Transport
 
@@ -20,7 +21,7 @@ struct Doctor: ParsableCommand {
                 print("FAIL  \(name): \(error)")
             }
         }
-        print(Plumb.build)
+        print(Invocation.build)
         check("processors") { "\(ProcessInfo.processInfo.activeProcessorCount) cores" }
         check("OpenBLAS") { "\(NumericFingerprint.currentConfiguration), kernels \(NumericFingerprint.currentCore)" }
         check("numeric fingerprint") {
@@ -30,6 +31,7 @@ struct Doctor: ParsableCommand {
             return String(first.digest.prefix(16))
         }
         check("matrix product") { "\(Figures.short(GEMMSpeed.gigaflops())) GFLOP/s on one core, float32, 1024 × 1024 · 1024 × 128" }
+        check("layer families") { Invocation.families.pathNames.joined(separator: ", ") }
         check("sockets") {
             let context = try TransportContext()
             let loop = try SocketLoop(name: "doctor", context: context, role: .router(bind: .loopback()), limits: .control) {
@@ -65,15 +67,29 @@ struct Init: ParsableCommand {
     @Argument(help: "The file to write.")
     var path: String = "experiment.yaml"
 
+    @Option(help: "The layer family of the path: the built-in ones, and those that this program adds.")
+    var family: String?
+
     func run() throws {
         if FileManager.default.fileExists(atPath: path) { throw RefusedInput("\(path) exists already; choose another name") }
         let text =
-            "# An experiment with every setting at its default. Train it: plumb train \(path)\n"
-            + (try Experiment(yaml: "name: digits", source: "default")).resolvedYAML()
+            "# An experiment with every setting at its default. Train it: \(Invocation.program) train \(path)\n"
+            + (try experiment()).resolvedYAML()
         do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
             throw RefusedInput("\(path) cannot be written; choose a directory that you may write")
         }
-        print("wrote \(path); train it with: plumb train \(path)")
+        print("wrote \(path); train it with: \(Invocation.program) train \(path)")
+    }
+
+    /// The defaults, the options of the path and the correction among them: those are the families' own, so a network is asked.
+    private func experiment() throws(ExperimentError) -> Experiment {
+        let chosen = family.map { ["model.path.family=\($0)"] } ?? []
+        var experiment = try Experiment(yaml: "name: digits", source: "default", overrides: chosen)
+        do {
+            let network = try Network(experiment.model(inputs: 64, outputs: 10), families: Invocation.families)
+            (experiment.model.path, experiment.model.correction) = (network.specification.path, network.specification.correction)
+        } catch { throw ExperimentError(source: "--family", "\(error)") }
+        return experiment
     }
 }
 

@@ -8,7 +8,7 @@ import Training
 
 /// An experiment file and what the command line says about it.
 struct ExperimentOptions: ParsableArguments {
-    @Argument(help: "The experiment file (YAML). `plumb init` writes one. Not with --resume.")
+    @Argument(help: "The experiment file (YAML). `\(Invocation.program) init` writes one. Not with --resume.")
     var experiment: String?
 
     @Option(name: .customLong("set"), parsing: .singleValue, help: "Overrides a setting: path.to.key=value. May be repeated.")
@@ -39,9 +39,14 @@ struct ExperimentOptions: ParsableArguments {
             let exists = FileManager.default.fileExists(atPath: experiment)
             throw ExperimentError(
                 source: experiment,
-                exists ? "the file cannot be read as UTF-8 text" : "there is no such file; `plumb init` writes one")
+                exists ? "the file cannot be read as UTF-8 text" : "there is no such file; `\(Invocation.program) init` writes one")
         }
         return try Experiment(yaml: text, source: experiment, overrides: overrides)
+    }
+
+    /// The plan of an experiment with the families of this program. Blocking: reads the data.
+    static func plan(_ experiment: Experiment) throws -> TrainingPlan {
+        try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data), families: Invocation.families)
     }
 
     private func resumed(_ directory: RunDirectory) throws -> Experiment {

@@ -6,7 +6,7 @@ import Training
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures speed, each ratio interleaved in one run.", subcommands: [BenchStep.self])
+        abstract: "Measures speed, each ratio interleaved in one run.", subcommands: [BenchStep.self, BenchLayers.self])
 }
 
 /// One step of the reference trainer beside its own matrix products alone.
@@ -38,7 +38,7 @@ struct BenchStep: ParsableCommand {
             diagnostics: { every: 0 }
             """
         let experiment = try Experiment(yaml: yaml, source: "bench step")
-        var trainer = ReferenceTrainer(try TrainingPlan(experiment: experiment, data: try ExperimentData(experiment.data)))
+        var trainer = ReferenceTrainer(try ExperimentOptions.plan(experiment))
         var products = StepProducts(width: width, layers: depth - 1, inputs: inputs, outputs: outputs, batch: batch)
         var (steps, gemms): ([Double], [Double]) = ([], [])
         for round in 0..<rounds + 3 {

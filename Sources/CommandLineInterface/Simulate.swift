@@ -66,7 +66,7 @@ struct Simulate: ParsableCommand {
         }
         for failure in result.failures {
             try FileHandle.standardError.write(
-                contentsOf: Array("\(failure)\nto see it again: plumb simulate \(again(failure.seed))\n".utf8))
+                contentsOf: Array("\(failure)\nto see it again: \(Invocation.program) simulate \(again(failure.seed))\n".utf8))
         }
         if !result.failures.isEmpty { throw ExitCode(1) }
     }

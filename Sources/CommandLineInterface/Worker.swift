@@ -33,8 +33,8 @@ struct Worker: ParsableCommand {
             RunLogHandler(label: $0, file: nil, echo: quiet ? .warning : .info)
         }
         let service = WorkerService(
-            coordinator: endpoint, name: name, build: Plumb.build, connectDeadline: .seconds(max(1, patience)),
-            reconnectDeadline: .seconds(max(1, reconnect)))
+            coordinator: endpoint, families: Invocation.families, name: name, build: Invocation.build,
+            connectDeadline: .seconds(max(1, patience)), reconnectDeadline: .seconds(max(1, reconnect)))
         do { try service.run(log: log) } catch let error as ClusterError {
             switch error {
             // The coordinator says the same, once, where a person looks.

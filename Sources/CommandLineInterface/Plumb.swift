@@ -2,41 +2,21 @@ import ArgumentParser
 import Cluster
 import Datasets
 import ExperimentFile
-import Foundation
 import RunStore
 import Training
 import Transport
 
 /// The command line.
-@main
 struct Plumb: ParsableCommand {
-    static let version = "0.1.0"
-    static let build = "plumb \(version)"
-
     static let configuration = CommandConfiguration(
-        commandName: "plumb",
+        commandName: Invocation.program,
         abstract:
             "Trains deep networks of structured layers with a parameter server, and shows what happens inside while they learn.",
-        version: version,
+        version: Invocation.version,
         subcommands: [
             Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self,
             Init.self, Status.self, Stop.self, Simulate.self,
         ])
-
-    static func main() {
-        do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch { exit(with: error) }
-    }
-
-    /// One sentence on standard error, and the exit code that goes with the kind of error.
-    private static func exit(with error: any Error) -> Never {
-        let code = ExitStatus.of(error)
-        guard let code else { Self.exit(withError: error) }
-        try? FileHandle.standardError.write(contentsOf: Array("plumb: \(error)\n".utf8))
-        Foundation.exit(code)
-    }
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage, 3 refused input, 130 interrupted.
