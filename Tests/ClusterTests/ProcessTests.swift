@@ -202,13 +202,13 @@ struct ProcessTests {
         }
     }
 
-    static let examples = [
+    static let exampleNames = [
         "digits", "spirals", "mnist", "fashion-mnist", "relu-mlp", "tanh-mlp", "tanh-orthogonal", "residual", "residual-sqrt",
         "rezero",
         "roaf",
     ]
 
-    @Test("every example trains", arguments: examples)
+    @Test("every example trains", arguments: exampleNames)
     func examples(name: String) throws {
         try Program.inTemporaryFolder { folder in
             func idx(_ sizes: [UInt8], _ data: [UInt8], _ name: String) throws -> String {

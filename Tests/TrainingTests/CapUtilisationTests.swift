@@ -1,5 +1,7 @@
-import ExperimentFile
-import StructuredLayers
+import Datasets
+import ParameterServer
+import ShardKernels
+import SpectralDiagnostics
 import Testing
 
 @testable import Training
