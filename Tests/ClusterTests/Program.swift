@@ -66,6 +66,12 @@ struct Program {
         }
     }
 
+    /// Tells a run's own workers from those of tests that run at the same time.
+    static func isChild(_ id: Int32, of process: Process) -> Bool {
+        let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
+        return status.contains("PPid:\t\(process.processIdentifier)\n")
+    }
+
     /// Waits for a condition, at most `seconds`.
     static func wait(_ seconds: Double, _ condition: () -> Bool) -> Bool {
         let deadline = ContinuousClock.now + .seconds(seconds)
