@@ -107,12 +107,12 @@ struct FlowTheoremTests {
     }
 
     /// T4 for one path at one point and between two, with c′ = c·(‖W‖/s)² where the warm s is below ‖W‖.
-    static func checkGradientStep(_ lone: LonePath, step: Double, draw: UInt64) throws {
+    static func checkGradientStep(_ lone: LonePath, step: Double, reachMax: Double, draw: UInt64) throws {
         let hidden = lone.places[1].count
         let weight = MatrixView(lone.parameters.span.extracting(lone.places[0]), rows: hidden, columns: width)
         let ratio = Double(try LAPACK.singularValues(weight)[0]) / lone.derived.scalars[0]
         let reach = step * ratio * ratio
-        #expect(reach < 1.1 * step)
+        #expect(reach < reachMax)
         let jacobian = lone.jacobian(point(draw, size: 2))
         for i in 0..<width { for j in 0..<i { #expect(abs(jacobian[i, j] - jacobian[j, i]) < 1e-5) } }
         let values = try LAPACK.singularValues(jacobian.view).map { Double($0) }
@@ -142,7 +142,7 @@ struct FlowTheoremTests {
             ]
             var lone = try Self.drawn("gradient-flow", options, draw: draw, spread: [0.1, 1, 5][Int(draw / 24 % 3)])
             lone.settle(rounds: 60)
-            try Self.checkGradientStep(lone, step: step, draw: draw)
+            try Self.checkGradientStep(lone, step: step, reachMax: 1.1 * step, draw: draw)
         }
     }
 
@@ -160,13 +160,15 @@ struct FlowTheoremTests {
             let gradient = lone.backward(x, g).blocks
             let places = lone.places
             let squares = places[0].reduce(0.0) { $0 + Double(gradient.span[$1]) * Double(gradient.span[$1]) }
-            // As long as a step of Adam at a rate of about 1e-3: longer ones leave the warm vectors behind.
+            // A hundredth of ‖W‖: the longer the steps, the further the warm vectors fall behind.
             let rate = Float(0.02 / squares.squareRoot())
             for block in 0..<2 {
                 lone.update(block: block) { offset, value in value - rate * gradient.span[places[block].lowerBound + offset] }
             }
             lone.update(block: 2) { offset, _ in gradient.span[places[2].lowerBound + offset] }
-            if taken % 16 == 15 { try Self.checkGradientStep(lone, step: step, draw: UInt64(taken)) }
+            if taken % 16 == 15 {
+                try Self.checkGradientStep(lone, step: step, reachMax: 1.6 * step, draw: UInt64(taken))
+            }
         }
         #expect(losses.last! < 0.9 * losses[0], "it learns: \(losses[0]), \(losses.last!)")
     }
