@@ -84,12 +84,11 @@ struct Init: ParsableCommand {
     /// The defaults, the options of the path and the correction among them: those are the families' own, so a network is asked.
     private func experiment() throws(ExperimentError) -> Experiment {
         let chosen = family.map { ["model.path.family=\($0)"] } ?? []
-        var experiment = try Experiment(yaml: "name: digits", source: "default", overrides: chosen)
+        let experiment = try Experiment(yaml: "name: digits", source: "default", overrides: chosen)
         do {
-            let network = try Network(experiment.model(inputs: 64, outputs: 10), families: Invocation.families)
-            (experiment.model.path, experiment.model.correction) = (network.specification.path, network.specification.correction)
+            return experiment.resolved(
+                by: try Network(experiment.model(inputs: 64, outputs: 10), families: Invocation.families))
         } catch { throw ExperimentError(source: "--family", "\(error)") }
-        return experiment
     }
 }
 

@@ -22,6 +22,13 @@ public struct Experiment: Hashable, Sendable {
         model.outputs = outputs
         return model
     }
+
+    /// The same experiment with every option of the path and the correction written out: what the defaults are, only families know.
+    public func resolved(by network: Network) -> Experiment {
+        var experiment = self
+        (experiment.model.path, experiment.model.correction) = (network.specification.path, network.specification.correction)
+        return experiment
+    }
 }
 
 extension Experiment {
@@ -59,7 +66,8 @@ extension Experiment {
         return name
     }
 
-    /// The file with every default written out; reading it gives the same experiment.
+    /// The file with every default written out, those of a path and a correction once a network has resolved them; reading it gives the
+    /// same experiment.
     public func resolvedYAML() -> String {
         SettingsValue.section([
             ("name", .text(name)), ("seed", .plain("\(seed)")), ("data", .section(data.resolved)),

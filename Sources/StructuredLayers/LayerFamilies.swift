@@ -44,6 +44,9 @@ public struct LayerFamilies: Sendable {
     /// The names of the paths, in alphabetical order.
     public var pathNames: [String] { paths.keys.sorted() }
 
+    /// The names of the corrections, `none` not among them, in alphabetical order.
+    public var correctionNames: [String] { corrections.keys.sorted() }
+
     /// The names of the paths that take more or fewer outputs than inputs, in alphabetical order.
     public var rectangularPathNames: [String] { pathNames.filter { paths[$0]?.takesRectangular ?? false } }
 
@@ -71,7 +74,7 @@ public struct LayerFamilies: Sendable {
             return (nil, options)
         }
         guard let type = corrections[specification.kind] else {
-            let names = (Array(corrections.keys) + ["none"]).sorted().joined(separator: ", ")
+            let names = (correctionNames + ["none"]).sorted().joined(separator: ", ")
             throw SpecificationError(keyPath: "model.correction.kind", value: specification.kind, expectation: "one of " + names)
         }
         let (scale, gain) = try Self.scale(&options, context: context)
@@ -88,7 +91,7 @@ public struct LayerFamilies: Sendable {
     private func refuseWithoutCorrection(_ specification: CorrectionSpecification) throws(SpecificationError) {
         for key in ["cap", "mix", "outputClip", "scale"] {
             guard let value = specification.options[key] else { continue }
-            let kinds = corrections.keys.sorted().joined(separator: ", ")
+            let kinds = correctionNames.joined(separator: ", ")
             throw SpecificationError(
                 keyPath: "model.correction.\(key)", value: value.description,
                 expectation: "no \(key), as the layer has no correction; model.correction.kind could be one of " + kinds)

@@ -7,6 +7,7 @@ import StructuredLayers
 
 /// Everything that follows from an experiment and its data, in every process alike: the network, the cuts and the rules of the step.
 public struct TrainingPlan: Sendable {
+    /// As given, with every option of the path and the correction written out; a plan made from its text is the same plan.
     public let experiment: Experiment
     public let data: ExperimentData
     public let network: Network
@@ -25,12 +26,12 @@ public struct TrainingPlan: Sendable {
         experiment: Experiment, data: ExperimentData, families: LayerFamilies = .builtin,
         chunkLimits: ChunkPlan.Limits = .standard
     ) throws(ExperimentError) {
-        self.experiment = experiment
         self.data = data
         let training = experiment.training
         do {
             network = try Network(experiment.model(inputs: data.train.featureCount, outputs: data.outputs), families: families)
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        self.experiment = experiment.resolved(by: network)
         blocks = network.layout.blocks.map(BlockExtent.init)
         do { chunks = try ChunkPlan(blocks: blocks, limits: chunkLimits) } catch {
             throw ExperimentError(source: experiment.name, "\(error)")

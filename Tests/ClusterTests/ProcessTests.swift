@@ -1,4 +1,5 @@
 import Foundation
+import RunStore
 import Testing
 
 @Suite("The program", .serialized)
@@ -155,6 +156,59 @@ struct ProcessTests {
         #expect(outcome.errors.split(separator: "\n").count == 1 && outcome.output.isEmpty)
     }
 
+    @Test(
+        "a layer that cannot be: status 3, the key, the value and what is allowed",
+        arguments: [
+            (
+                "{ family: identity }, correction: { kind: none, cap: 0.5 }",
+                "model.correction.cap: got 0.5, expected no cap, as the layer has no correction; model.correction.kind could be one of "
+            ),
+            (
+                "{ family: identity }, correction: { kind: bottleneck, rank: 17 }",
+                "model.correction.rank: got 17, expected 1…16, the width"
+            ),
+            ("{ family: householder, reflectors: 17 }", "model.path.reflectors: got 17, expected 1…16, the width"),
+            ("{ family: diagonal-low-rank, rank: 17 }", "model.path.rank: got 17, expected 0…16, the width"),
+            ("{ family: block-diagonal, blocks: 3 }", "model.path.blocks: got 3, expected one of 1, 2, 4, 8, 16, the divisors of"),
+            ("{ family: kronecker, rows: 5 }", "model.path.rows: got 5, expected one of 1, 2, 4, 8, 16, the divisors of"),
+            ("{ family: monarch, blocks: 8 }", "model.path.blocks: got 8, expected one of 2, 4, the numbers whose squares divide"),
+            (
+                "{ family: block-tensor-train, inputBlocks: 3 }",
+                "model.path.inputBlocks: got 3, expected one of 1, 2, 4, 8, 16, the divisors of"
+            ),
+        ])
+    func impossibleLayer(path: String, message: String) throws {
+        try Program.inTemporaryFolder { folder in
+            let file = "\(folder)/impossible.yaml"
+            try "data: { source: spirals }\nmodel: { width: 16, depth: 2, path: \(path) }"
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            let outcome = try Program.run(["train", file, "--run-dir", "\(folder)/run"])
+            #expect(outcome.status == 3 && outcome.output.isEmpty)
+            #expect(outcome.errors.contains(message), "\(outcome.errors)")
+            #expect(outcome.errors.split(separator: "\n").count == 1)
+            #expect(!FileManager.default.fileExists(atPath: "\(folder)/run"), "nothing is begun")
+        }
+    }
+
+    @Test(
+        "a run's experiment.yaml has every default of its layers, as have its checkpoints; trained again, it gives the same bits"
+    )
+    func resolvedExperiment() throws {
+        try Program.inTemporaryFolder { folder in
+            let run = try Self.train(folder, ["--set", "cluster.workers=2"])
+            let directory = try #require(run.json["runDirectory"] as? String)
+            let text = try String(contentsOfFile: "\(directory)/experiment.yaml", encoding: .utf8)
+            for line in ["mixing: true", "trained: true", "mix: sum", "outputClip: none"] {
+                #expect(text.contains("    \(line)\n"), "\(line) is missing in \(text)")
+            }
+            let file = try SafetensorsFile("\(directory)/checkpoints/best.safetensors")
+            #expect(file.metadata["experiment"] == text)
+            let again = try Program.run(["train", "\(directory)/experiment.yaml", "--json", "--run-dir", "\(folder)/again"])
+            #expect(again.json["weightsSHA256"] as? String == run.json["weightsSHA256"] as? String, "\(again.errors)")
+            #expect(try String(contentsOfFile: "\(folder)/again/experiment.yaml", encoding: .utf8) == text)
+        }
+    }
+
     @Test("a port in use: status 1 and the remedy")
     func portInUse() throws {
         try Program.inTemporaryFolder { folder in
@@ -201,8 +255,9 @@ struct ProcessTests {
 
     static let exampleNames = [
         "digits", "spirals", "mnist", "fashion-mnist", "relu-mlp", "tanh-mlp", "tanh-orthogonal", "residual", "residual-sqrt",
-        "rezero",
-        "roaf",
+        "rezero", "roaf", "families/householder", "families/kronecker", "families/block-diagonal", "families/monarch",
+        "families/block-tensor-train", "families/diagonal-low-rank", "families/bounded-svd", "families/spectral-norm",
+        "families/cayley", "families/skew-euler", "families/gradient-flow",
     ]
 
     @Test("every example trains", arguments: exampleNames)
