@@ -4,7 +4,7 @@ import Testing
 @testable import StructuredLayers
 
 /// A network under test, with every block nonzero.
-struct Sample: CustomTestStringConvertible, Sendable {
+struct Sample: CustomTestStringConvertible, Hashable, Sendable {
     var path: PathSpecification
     var correction: CorrectionSpecification
     var activation: Activation
@@ -51,7 +51,7 @@ struct Sample: CustomTestStringConvertible, Sendable {
     static let branches: [Sample] = ["low-rank", "bottleneck", "gated-low-rank", "dense"].flatMap { kind in
         ["none", "1/sqrt(L)", "rezero", "layerscale"].flatMap { (scale: OptionValue) in
             ["none", 0.2, 100].flatMap { (cap: OptionValue) in
-                ["none", 0.15].map { (clip: OptionValue) in
+                ["none", 0.05, 100].map { (clip: OptionValue) in
                     var options: [String: OptionValue] = ["scale": scale, "cap": cap, "outputClip": clip]
                     if scale == "layerscale" { options["scaleStart"] = 0.4 }
                     // As many units as the width: square factors have two Gram matrices of one size.
@@ -93,46 +93,70 @@ struct Sample: CustomTestStringConvertible, Sendable {
         CounterRNG(seed: 9, purpose: "inputs").fillNormal(&span, standardDeviation: 1)
         return matrix
     }
+    /// The columns of `inputs`.
+    static let examples: [[Double]] = (0..<batch).map { b in (0..<6).map { Double(inputs()[$0, b]) } }
     static let labels: [Int32] = [0, 3, 1, 2, 2]
 }
 
 @Suite("Gradients")
 struct GradientTests {
-    @Test("equal central differences of the float64 twin, block by block", arguments: Sample.all + Sample.branches)
-    func gradientCheck(sample: Sample) throws { try Self.check(try sample.network()) }
+    @Test(
+        "equal those of the float64 twin, and the twin's equal its central differences, block by block",
+        arguments: Sample.all + Sample.branches)
+    func gradientCheck(sample: Sample) async throws { try await GradientErrors.measured(sample).check() }
+
+    @Test("have these worst relative errors, by kind of block")
+    func worst() async throws {
+        var worst: [String: BlockErrors] = [:]
+        for sample in Sample.all + Sample.branches {
+            for (name, errors) in try await GradientErrors.measured(sample).blocks {
+                let kind = name.split(separator: ".").drop { $0 == "layers" || Int($0) != nil }.joined(separator: ".")
+                let owner =
+                    kind.hasPrefix("path.")
+                    ? sample.path.family : kind.hasPrefix("correction.") ? sample.correction.kind : "network"
+                worst["\(owner) \(kind)"] = errors.worst(worst["\(owner) \(kind)"] ?? BlockErrors())
+            }
+        }
+        print("worst ‖difference‖/‖gradient‖: float32 to central differences, float32 to exact, exact to central differences")
+        for (name, errors) in worst.sorted(by: { $0.key < $1.key }) { print("\(errors.description)    \(name)") }
+        let total = worst.values.reduce(BlockErrors()) { $0.worst($1) }
+        print("\(total.description)    all")
+        total.check("all blocks")
+    }
 
     /// Of a network with 6 inputs and 4 outputs.
-    static func check(_ network: Network) throws {
-        let parameters = Sample.parameters(network)
-        let inputs = Sample.inputs()
-        var workspace = network.makeWorkspace(batch: Sample.batch)
-        network.derive(parameters.span, into: &workspace)
-        var gradient = AlignedVector(count: network.layout.count)
-        let outcome: MicrobatchOutcome
-        do {
-            var span = gradient.mutableSpan
-            outcome = network.gradient(
-                parameters: parameters.span, inputs: inputs.view, labels: Sample.labels, into: &span, workspace: &workspace)
-        }
-        var twin = TwinNetwork(network, parameters)
-        let examples = (0..<Sample.batch).map { b in (0..<6).map { Double(inputs[$0, b]) } }
-        let loss = twin.loss(examples, Sample.labels)
-        #expect(abs(outcome.lossSum - loss) < 1e-4 * max(1, loss))
-        for block in network.layout.blocks where block.role == .parameter {
-            var (error, size) = (0.0, 0.0)
-            for index in block.range {
-                let old = twin.parameters[index]
-                twin.parameters[index] = old + 1e-6
-                let above = twin.loss(examples, Sample.labels)
-                twin.parameters[index] = old - 1e-6
-                let below = twin.loss(examples, Sample.labels)
-                twin.parameters[index] = old
-                let exact = (above - below) / 2e-6
-                error += (Double(gradient.span[index]) - exact) * (Double(gradient.span[index]) - exact)
-                size += exact * exact
+    static func check(_ network: Network) throws { try GradientErrors(network).check() }
+
+    @Test("are tested with biases that are not zero, and with caps and clips that bite and that do not")
+    func crossing() throws {
+        var (ofPaths, ofBranches) = ([PathSpecification: Set<String>](), [String: Set<String>]())
+        for sample in Sample.all + Sample.branches {
+            let network = try sample.network()
+            let parameters = Sample.parameters(network)
+            for block in network.layout.blocks where block.role == .parameter {
+                #expect(block.range.contains { parameters.span[$0] != 0 }, "\(sample) \(block.name)")
             }
-            // Float32 through three layers: a few hundred roundings of 6e-8; a block without influence has no relative error.
-            #expect(error.squareRoot() <= 1e-3 * max(size.squareRoot(), 1e-3), "\(block.name)")
+            let twin = TwinNetwork(network, parameters)
+            for index in network.layers.indices {
+                guard let limits = twin.limits(index, Sample.examples) else { continue }
+                let scale = sample.correction.options["scale"].map { "\($0)" } ?? "default"
+                for clip in limits.clips {
+                    ofPaths[sample.path, default: []].formUnion(["cap \(limits.cap)", "clip \(clip)"])
+                    ofBranches["\(sample.correction.kind) \(scale)", default: []].insert("cap \(limits.cap), clip \(clip)")
+                }
+            }
+        }
+        #expect(ofPaths.count == Sample.paths.count)
+        for (path, limits) in ofPaths { #expect(limits.count == 6, "\(path): \(limits.sorted())") }
+        for kind in ["low-rank", "bottleneck", "gated-low-rank", "dense"] {
+            for scale in ["none", "1/sqrt(L)", "rezero", "layerscale"] {
+                let limits = ofBranches["\(kind) \(scale)", default: []]
+                for cap in TwinNetwork.Limit.allCases {
+                    for clip in TwinNetwork.Limit.allCases {
+                        #expect(limits.contains("cap \(cap), clip \(clip)"), "\(kind), scale \(scale): cap \(cap), clip \(clip)")
+                    }
+                }
+            }
         }
     }
 

@@ -45,7 +45,8 @@ struct PathTests {
     /// The naive twin's S(x), example by example.
     static func naive(_ path: PathUnderTest, _ x: Matrix, _ blocks: [[Double]]) throws -> [[Double]] {
         let twin = try #require(path.family as? any NaivePath)
-        return (0..<x.columns).map { b in twin.naive((0..<x.rows).map { Double(x[$0, b]) }, blocks) }
+        let constants = blocks.map { $0.map { Traced($0) } }
+        return (0..<x.columns).map { b in twin.naive((0..<x.rows).map { Traced(Double(x[$0, b])) }, constants).map(\.value) }
     }
 
     @Test("equal their naive twins", arguments: PathCase.all)

@@ -39,7 +39,7 @@ struct RectangularPath: PathFamily, NaivePath {
         return SpectralBounds(lower: Double(values.last ?? 0) * (1 - 1e-5), upper: Double(values.first ?? 0) * (1 + 1e-5))
     }
 
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: outputs) }
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] { Naive.multiply(blocks[0], x, rows: outputs) }
 }
 
 @Suite("Layers of several widths")

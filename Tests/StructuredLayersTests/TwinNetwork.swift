@@ -3,45 +3,45 @@ import LinearAlgebra
 
 @testable import StructuredLayers
 
-/// A path again, naively, in float64 on one example. Every family's test file conforms its family to this.
+/// A path again, naively, in float64 on one example, from its definition: derivatives come from the tape. Every family's test file conforms its family to this.
 protocol NaivePath {
     /// S(x); `blocks` are the family's blocks in declared order.
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced]
 }
 
 /// A correction kind again, naively, without scale and caps.
 protocol NaiveCorrection {
     /// R(x).
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double]
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced]
     /// The bound on Lip(R) that the cap works with.
-    func naiveBound(_ blocks: [[Double]]) -> Double
+    func naiveBound(_ blocks: [[Traced]]) -> Traced
 }
 
 enum Naive {
     /// a·x for a row-major matrix of x.count columns.
-    static func multiply(_ a: [Double], _ x: [Double], rows: Int) -> [Double] {
+    static func multiply(_ a: [Traced], _ x: [Traced], rows: Int) -> [Traced] {
         let columns = x.count
-        return (0..<rows).map { i in (0..<columns).reduce(0) { $0 + a[i * columns + $1] * x[$1] } }
+        return (0..<rows).map { i in (0..<columns).reduce(Traced(0)) { $0 + a[i * columns + $1] * x[$1] } }
     }
 
     /// P·x.
-    static func mix(_ x: [Double], _ mixing: FixedMixing) -> [Double] {
-        x.indices.map { Double(mixing.sign[$0]) * x[Int(mixing.source[$0])] }
+    static func mix(_ x: [Traced], _ mixing: FixedMixing) -> [Traced] {
+        x.indices.map { Traced(Double(mixing.sign[$0])) * x[Int(mixing.source[$0])] }
     }
 
     /// H₁⋯H_k·x, reflection after reflection, the last first; `reversed` for the transpose. `reflectors`: [k, x.count].
-    static func reflect(_ x: [Double], by reflectors: [Double], reversed: Bool = false) -> [Double] {
+    static func reflect(_ x: [Traced], by reflectors: [Traced], reversed: Bool = false) -> [Traced] {
         let (n, count) = (x.count, reflectors.count / x.count)
         var y = x
         for k in reversed ? Array(0..<count) : (0..<count).reversed() {
             let w = Array(reflectors[k * n..<(k + 1) * n])
-            let scale = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
+            let scale: Traced = 2 * zip(w, y).reduce(0) { $0 + $1.0 * $1.1 } / w.reduce(0) { $0 + $1 * $1 }
             for i in 0..<n { y[i] -= scale * w[i] }
         }
         return y
     }
 
-    static func activate(_ x: [Double], _ activation: Activation) -> [Double] {
+    static func activate(_ x: [Traced], _ activation: Activation) -> [Traced] {
         switch activation {
         case .none: x
         case .relu: x.map { max(0, $0) }
@@ -49,75 +49,88 @@ enum Naive {
         }
     }
 
-    /// The largest singular value of [rows, columns], by power iteration on the smaller Gram matrix, to convergence.
-    static func spectralNorm(_ a: [Double], rows: Int, columns: Int) -> Double {
-        let (size, length) = (min(rows, columns), max(rows, columns))
-        func element(_ i: Int, _ k: Int) -> Double { rows <= columns ? a[i * columns + k] : a[k * columns + i] }
-        let gram = (0..<size).map { i in (0..<size).map { j in (0..<length).reduce(0.0) { $0 + element(i, $1) * element(j, $1) } } }
-        var v = (0..<size).map { 1 + Double($0 % 3) * 0.1 }
-        var norm = 0.0
-        for _ in 0..<400 {
-            let u = gram.map { row in zip(row, v).reduce(0) { $0 + $1.0 * $1.1 } }
-            let last = norm
-            norm = u.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            v = u.map { $0 / norm }
-            // The norm is nearer to its limit than the vector is, by the square.
-            if abs(norm - last) <= 1e-16 * norm { break }
+    /// The largest singular value of [rows, columns]: ‖A·v‖ for its right vector v, held constant.
+    ///
+    /// That is exact for the derivative, too: at v, the largest ‖A·v‖ of all unit vectors, a change of v changes nothing, so that
+    /// ∂σ/∂A = u·vᵀ. What v lacks of convergence enters the derivative at first order and the value at second.
+    static func spectralNorm(_ a: [Traced], rows: Int, columns: Int) -> Traced {
+        norm(multiply(a, topRightVector(a.map(\.value), rows: rows, columns: columns).map { Traced($0) }, rows: rows))
+    }
+
+    /// By power iteration on the Gram matrix, until no step moves the unit vector by more than 1e-12.
+    private static func topRightVector(_ a: [Double], rows: Int, columns: Int) -> [Double] {
+        var gram = Array(repeating: 0.0, count: columns * columns)
+        for k in 0..<rows {
+            for i in 0..<columns { for j in 0..<columns { gram[i * columns + j] += a[k * columns + i] * a[k * columns + j] } }
         }
-        return norm.squareRoot()
+        var v = (0..<columns).map { 1 + Double($0 % 3) * 0.1 }
+        for _ in 0..<10_000 {
+            var next = Array(repeating: 0.0, count: columns)
+            for i in 0..<columns { for j in 0..<columns { next[i] += gram[i * columns + j] * v[j] } }
+            let norm = next.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            var moved = 0.0
+            for i in 0..<columns {
+                next[i] /= norm
+                moved += (next[i] - v[i]) * (next[i] - v[i])
+            }
+            v = next
+            if moved <= 1e-24 { break }
+        }
+        return v
     }
 }
 
 extension IdentityPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { x }
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] { x }
 }
 
 extension DensePath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] { Naive.multiply(blocks[0], x, rows: outputs) }
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] { Naive.multiply(blocks[0], x, rows: outputs) }
 }
 
 extension HouseholderPath: NaivePath {
     /// H₁⋯H_k·P·x.
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         Naive.reflect(Naive.mix(x, mixing), by: blocks[0])
     }
 }
 
 /// The network again, naively, in float64 and example by example: the outside view that the fast code is held against.
 ///
-/// Householder reflections are applied one by one, the cap's bound comes from power iteration, the loss from libm.
+/// Householder reflections are applied one by one, the cap's bound comes from power iteration, the loss from libm, the gradient from
+/// a tape.
 struct TwinNetwork {
     let network: Network
-    var parameters: [Double]
+    var parameters: [Traced]
 
     init(_ network: Network, _ vector: AlignedVector) {
         self.network = network
-        parameters = (0..<vector.count).map { Double(vector.span[$0]) }
+        parameters = (0..<vector.count).map { Traced(Double(vector.span[$0])) }
     }
 
-    private func values(_ name: String) -> [Double]? {
+    private func values(_ name: String) -> [Traced]? {
         network.layout.blocks.first { $0.name == name }.map { Array(parameters[$0.range]) }
     }
 
     /// The blocks of one part of a layer, in declared order.
-    private func blocks(_ prefix: String) -> [[Double]] {
+    private func blocks(_ prefix: String) -> [[Traced]] {
         network.layout.blocks.filter { $0.name.hasPrefix(prefix) }.map { Array(parameters[$0.range]) }
     }
 
     /// A layer with its numbers, and what depends on them alone.
     private struct Layer {
         var path: any NaivePath
-        var pathBlocks: [[Double]]
-        var pathShare = 1.0
-        var correction: (kind: any NaiveCorrection, blocks: [[Double]], cap: Double, clip: Double, scale: [Double])?
-        var bias: [Double]
+        var pathBlocks: [[Traced]]
+        var pathShare: Traced = 1
+        var correction: (kind: any NaiveCorrection, blocks: [[Traced]], cap: Traced, clip: Traced, scale: [Traced])?
+        var bias: [Traced]
         var activation: Activation
 
-        func callAsFunction(_ x: [Double]) -> [Double] {
+        func callAsFunction(_ x: [Traced]) -> [Traced] {
             var y = zip(path.naive(x, pathBlocks), bias).map { pathShare * $0 + $1 }
             if let correction {
                 let r = correction.kind.naive(x, correction.blocks).map { correction.cap * $0 }
-                let clip = min(1, correction.clip / r.reduce(0) { $0 + $1 * $1 }.squareRoot())
+                let clip = min(1, correction.clip / Naive.norm(r))
                 y = y.indices.map { y[$0] + correction.scale[$0] * (clip * r[$0]) }
             }
             return Naive.activate(y, activation)
@@ -137,9 +150,9 @@ struct TwinNetwork {
             preconditionFailure("\(type(of: placed.kind)) has no naive twin")
         }
         let blocks = blocks(prefix + "correction.")
-        var scale: [Double] =
+        var scale: [Traced] =
             switch placed.scale {
-            case .fixed(let factor): Array(repeating: Double(factor), count: layer.outputs)
+            case .fixed(let factor): Array(repeating: Traced(Double(factor)), count: layer.outputs)
             case .rezero: Array(repeating: blocks.last![0], count: layer.outputs)
             case .layerscale: blocks.last!
             }
@@ -147,30 +160,52 @@ struct TwinNetwork {
         if options["mix"] == "convex",
             let share = options["scale"].flatMap({ DepthScaled($0) })?.value(depth: network.layers.count)
         {
-            prepared.pathShare = 1 - share
-            scale = Array(repeating: share, count: layer.outputs)
+            prepared.pathShare = Traced(1 - share)
+            scale = Array(repeating: Traced(share), count: layer.outputs)
         }
         prepared.correction = (
-            kind, blocks, placed.budget.map { min(1, $0 / kind.naiveBound(blocks)) } ?? 1, placed.outputBudget ?? .infinity, scale
+            kind, blocks, placed.budget.map { min(1, Traced($0) / kind.naiveBound(blocks)) } ?? 1,
+            Traced(placed.outputBudget ?? .infinity), scale
         )
         return prepared
     }
 
-    func layer(_ index: Int, _ x: [Double]) -> [Double] { prepared(index)(x) }
+    func layer(_ index: Int, _ x: [Double]) -> [Double] { prepared(index)(x.map { Traced($0) }).map(\.value) }
+
+    /// Whether a bound on a correction bites.
+    enum Limit: Hashable, CaseIterable { case absent, active, inactive }
+
+    /// What becomes of the cap of layer `index` and of the output clip, at each of the examples.
+    func limits(_ index: Int, _ inputs: [[Double]]) -> (cap: Limit, clips: Set<Limit>)? {
+        let placed = network.layers[index].correction
+        return prepared(index).correction.map { correction in
+            let cap: Limit = placed?.budget == nil ? .absent : correction.cap < 1 ? .active : .inactive
+            guard placed?.outputBudget != nil else { return (cap, [.absent]) }
+            return (
+                cap,
+                Set(
+                    inputs.map { example in
+                        let x = (0..<index).reduce(embedded(example.map { Traced($0) })) { prepared($1)($0) }
+                        let r = correction.kind.naive(x, correction.blocks).map { correction.cap * $0 }
+                        return Naive.norm(r) > correction.clip ? .active : .inactive
+                    })
+            )
+        }
+    }
+
+    private func embedded(_ x: [Traced]) -> [Traced] {
+        guard let weight = values("embedding.weight"), let bias = values("embedding.bias") else { return x }
+        let z = zip(Naive.multiply(weight, x, rows: bias.count), bias).map { $0 + $1 }
+        return Naive.activate(z, network.specification.embedding.activation)
+    }
 
     /// Summed over the examples.
-    func loss(_ inputs: [[Double]], _ labels: [Int32]) -> Double {
+    func loss(_ inputs: [[Double]], _ labels: [Int32]) -> Traced {
         let specification = network.specification
-        let (weight, bias) = (values("embedding.weight"), values("embedding.bias"))
         let (readout, offset) = (values("readout.weight")!, values("readout.bias")!)
         let layers = network.layers.indices.map { prepared($0) }
         return zip(inputs, labels).reduce(0) { total, example in
-            var x = example.0
-            if let weight, let bias {
-                x = zip(Naive.multiply(weight, x, rows: bias.count), bias).map { $0 + $1 }
-                x = Naive.activate(x, specification.embedding.activation)
-            }
-            for layer in layers { x = layer(x) }
+            let x = layers.reduce(embedded(example.0.map { Traced($0) })) { $1($0) }
             var z = zip(Naive.multiply(readout, x, rows: specification.outputs), offset).map { $0 + $1 }
             switch specification.loss {
             case .crossEntropy:
@@ -180,6 +215,17 @@ struct TwinNetwork {
                 z[Int(example.1)] -= 1
                 return total + 0.5 * z.reduce(0) { $0 + $1 * $1 }
             }
+        }
+    }
+
+    /// ∂loss/∂θ for every place of the flat vector; state is constant, and has none.
+    func gradient(_ inputs: [[Double]], _ labels: [Int32]) -> [Double] {
+        let states = network.layout.blocks.filter { $0.role == .state }.map(\.range)
+        return Tape.gradient(at: parameters.map(\.value)) { traced in
+            var twin = self
+            twin.parameters = traced
+            for index in states.joined() { twin.parameters[index] = parameters[index] }
+            return twin.loss(inputs, labels)
         }
     }
 }

@@ -4,12 +4,12 @@ import Testing
 @testable import StructuredLayers
 
 extension BlockDiagonalPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let (k, p, q) = (product.count, product.rows, product.columns)
-        var y = Array(repeating: 0.0, count: k * p)
+        var y = [Traced](repeating: 0, count: k * p)
         for block in 0..<k {
             for i in 0..<p {
-                let sum = (0..<q).reduce(0.0) { $0 + blocks[0][(block * p + i) * q + $1] * x[block * q + $1] }
+                let sum = (0..<q).reduce(Traced(0)) { $0 + blocks[0][(block * p + i) * q + $1] * x[block * q + $1] }
                 y[product.interleaves ? i * k + block : block * p + i] = sum
             }
         }
@@ -19,21 +19,21 @@ extension BlockDiagonalPath: NaivePath {
 
 extension BlockTensorTrainFamily {
     /// The sum of the definition, entry by entry.
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let (k, l, n, m) = (train.first.count, train.second.count, train.first.inputs, train.second.outputs)
         let r = train.first.rows / l
-        func right(_ gamma: Int, _ beta: Int, _ rho: Int, _ delta: Int) -> Double {
+        func right(_ gamma: Int, _ beta: Int, _ rho: Int, _ delta: Int) -> Traced {
             blocks[0][(gamma * l * r + beta * r + rho) * (n / k) + delta]
         }
-        func left(_ beta: Int, _ alpha: Int, _ rho: Int, _ gamma: Int) -> Double {
+        func left(_ beta: Int, _ alpha: Int, _ rho: Int, _ gamma: Int) -> Traced {
             blocks[1][(beta * (m / l) + alpha) * r * k + rho * k + gamma]
         }
-        var y = Array(repeating: 0.0, count: m)
+        var y = [Traced](repeating: 0, count: m)
         for alpha in 0..<m / l {
             for beta in 0..<l {
                 for rho in 0..<r {
                     for gamma in 0..<k {
-                        let inner = (0..<n / k).reduce(0.0) { $0 + right(gamma, beta, rho, $1) * x[gamma * (n / k) + $1] }
+                        let inner = (0..<n / k).reduce(Traced(0)) { $0 + right(gamma, beta, rho, $1) * x[gamma * (n / k) + $1] }
                         y[alpha * l + beta] += left(beta, alpha, rho, gamma) * inner
                     }
                 }

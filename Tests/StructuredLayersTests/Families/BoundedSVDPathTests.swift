@@ -5,10 +5,11 @@ import Testing
 @testable import StructuredLayers
 
 extension BoundedSVDPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let turned = Naive.reflect(Naive.mix(x, mixing), by: blocks[1], reversed: true)
+        let (low, range) = (Traced(sigmaMin), Traced(sigmaMax - sigmaMin))
         let stretched = (0..<left.width).map { i in
-            i < blocks[2].count ? (sigmaMin + (sigmaMax - sigmaMin) / (1 + exp(-blocks[2][i]))) * turned[i] : 0
+            i < blocks[2].count ? (low + range / (1 + exp(-blocks[2][i]))) * turned[i] : 0
         }
         return Naive.reflect(stretched, by: blocks[0])
     }

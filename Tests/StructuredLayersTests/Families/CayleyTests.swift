@@ -5,7 +5,7 @@ import Testing
 
 extension CayleyPath: NaivePath {
     /// (I + A)⁻¹·(x − A·x).
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let n = triangle.width
         var a = Naive.skew(blocks[0], n)
         let right = zip(x, Naive.multiply(a, x, rows: n)).map { $0 - $1 }

@@ -4,7 +4,7 @@ import Testing
 @testable import StructuredLayers
 
 extension DiagonalLowRankPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let z = Naive.mix(x, mixing)
         let low = rank == 0 ? nil : Naive.multiply(blocks[1], Naive.multiply(blocks[2], z, rows: rank), rows: width)
         return z.indices.map { blocks[0][$0] * z[$0] + (low?[$0] ?? 0) }
@@ -37,7 +37,7 @@ struct DiagonalLowRankPathTests {
         let (up, down) = (PathUnderTest.random(10, rank, "up"), PathUnderTest.random(rank, 10, "down"))
         var product = Array(repeating: 0.0, count: 100)
         for i in 0..<10 { for j in 0..<10 { for k in 0..<rank { product[i * 10 + j] += Double(up[i, k]) * Double(down[k, j]) } } }
-        let exact = Naive.spectralNorm(product, rows: 10, columns: 10)
+        let exact = Naive.spectralNorm(product.map { Traced($0) }, rows: 10, columns: 10).value
         let bound = try LowRankNorm.upperBound(up: up.view, down: down.view)
         #expect(bound >= exact * (1 - 1e-12) && bound <= exact * (1 + 1e-10))
         // u·vᵀ − u·vᵀ: the factors are large and the product is zero.

@@ -4,11 +4,11 @@ import Testing
 @testable import StructuredLayers
 
 extension GradientFlowPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let sigma = Naive.powerStep(blocks[0], from: blocks[2], rows: pair.rows).sigma
         let z = zip(Naive.multiply(blocks[0], x, rows: pair.rows), blocks[1]).map { $0 + $1 }
         let pull = Naive.multiplyTransposed(blocks[0], Naive.activate(z, activation), columns: width)
-        return zip(x, pull).map { $0 - step / (sigma * sigma) * $1 }
+        return zip(x, pull).map { $0 - Traced(step) / (sigma * sigma) * $1 }
     }
 }
 
@@ -30,7 +30,7 @@ struct GradientFlowTests {
         for draw in 0..<50 {
             let x = LayerTests.random(12, 2, "draw \(draw)")
             let y = lone.forward(x)
-            func distance(_ a: Matrix) -> Double { Naive.norm((0..<12).map { Double(a[$0, 0]) - Double(a[$0, 1]) }) }
+            func distance(_ a: Matrix) -> Double { Naive.norm((0..<12).map { Traced(Double(a[$0, 0]) - Double(a[$0, 1])) }).value }
             #expect(distance(y) <= distance(x) * certificate.upper && distance(y) >= distance(x) * certificate.lower)
             let jacobian = lone.jacobian(LayerTests.random(12, 1, "point \(draw)"))
             let values = try LAPACK.singularValues(jacobian.view)

@@ -5,9 +5,9 @@ import Testing
 
 extension KroneckerPath: NaivePath {
     /// The rows of A ⊗ B one by one: entry (i, j) is A[i / q, j / q′]·B[i mod q, j mod q′].
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         (0..<a.rows * b.rows).map { i in
-            x.indices.reduce(0) { sum, j in
+            x.indices.reduce(Traced(0)) { sum, j in
                 let left = blocks[0][i / b.rows * a.columns + j / b.columns]
                 return sum + left * blocks[1][i % b.rows * b.columns + j % b.columns] * x[j]
             }

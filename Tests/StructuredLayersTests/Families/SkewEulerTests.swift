@@ -4,11 +4,11 @@ import Testing
 @testable import StructuredLayers
 
 extension SkewEulerPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
-        let n = triangle.width
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
+        let (n, h, gamma) = (triangle.width, Traced(Double(step)), Traced(Double(damping)))
         let product = Naive.multiply(Naive.skew(blocks[0], n), x, rows: n)
-        let z = x.indices.map { product[$0] - Double(damping) * x[$0] + blocks[1][$0] }
-        return zip(x, Naive.activate(z, activation)).map { $0 + Double(step) * $1 }
+        let z = x.indices.map { product[$0] - gamma * x[$0] + blocks[1][$0] }
+        return zip(x, Naive.activate(z, activation)).map { $0 + h * $1 }
     }
 }
 

@@ -4,9 +4,10 @@ import Testing
 @testable import StructuredLayers
 
 extension SpectralNormPath: NaivePath {
-    func naive(_ x: [Double], _ blocks: [[Double]]) -> [Double] {
+    func naive(_ x: [Traced], _ blocks: [[Traced]]) -> [Traced] {
         let sigma = Naive.powerStep(blocks[0], from: blocks[1], rows: pair.rows).sigma
-        let factor = mode == .hard ? bound / sigma : min(1, bound / sigma)
+        let ratio = Traced(bound) / sigma
+        let factor = mode == .hard ? ratio : min(1, ratio)
         return Naive.multiply(blocks[0], x, rows: pair.rows).map { factor * $0 }
     }
 }
@@ -38,8 +39,10 @@ struct SpectralNormTests {
         var blocks = lone.places.map { $0.map { Double(lone.parameters.span[$0]) } }
         var points = (0..<3).map { b in (0..<inputs).map { Double(x[$0, b]) } }
         func loss() -> Double {
-            (0..<3).reduce(0) { sum, b in
-                sum + zip(twin.naive(points[b], blocks), 0..<outputs).reduce(0) { $0 + $1.0 * Double(g[$1.1, b]) }
+            let constants = blocks.map { $0.map { Traced($0) } }
+            return (0..<3).reduce(0) { sum, b in
+                let y = twin.naive(points[b].map { Traced($0) }, constants)
+                return sum + (0..<outputs).reduce(0) { $0 + y[$1].value * Double(g[$1, b]) }
             }
         }
         for index in blocks[0].indices {
