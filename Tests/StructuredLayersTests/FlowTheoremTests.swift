@@ -34,7 +34,7 @@ struct FlowTheoremTests {
     static func radiusBound(_ jacobian: Matrix) -> Double {
         var power = DoubleMatrix(jacobian.view)
         for _ in 0..<12 { power = DoubleMatrix.product(power, power) }
-        return pow(Naive.norm(power.elements), 1 / 4096)
+        return pow(Naive.norm(power.elements.map { Traced($0) }).value, 1 / 4096)
     }
 
     @Test("T3.1: σ = √((1 − hγ)² + h²ω²); undamped every step grows, damped it contracts exactly up to h = 2γ/(γ² + ‖A‖²)")
