@@ -22,8 +22,8 @@ extension CoordinatorControl {
                 handle(.heard(worker, report), port: &port)
             }
             send(.coordinatorHeartbeat(.init(step: machine.version, sequence: beat.sequence)), to: worker, port: &port)
-        case .leaving(let leaving): handle(.left(worker, reason: leaving.reason), port: &port)
-        case .failed(let failed): handle(.left(worker, reason: failed.sentence), port: &port)
+        case .leaving(let leaving): leave(worker, leaving.reason, port: &port)
+        case .failed(let failed): leave(worker, failed.sentence, port: &port)
         case .statusRequest: send(.status(status()), to: worker, port: &port)
         case .stopRequest(let request):
             send(.status(status()), to: worker, port: &port)
@@ -31,6 +31,11 @@ extension CoordinatorControl {
         case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .status:
             throw RejectedFrame.unexpected("a worker does not send this message")
         }
+    }
+
+    private mutating func leave(_ worker: WorkerID, _ reason: String, port: inout LoopPort) {
+        handle(.left(worker, reason: reason), port: &port)
+        forget(worker)
     }
 
     private func status() -> ControlMessage.Status {
@@ -49,19 +54,20 @@ extension CoordinatorControl {
     private func milliseconds(_ duration: Duration) -> Int { max(0, Int(duration / .milliseconds(1))) }
 
     private mutating func greet(_ hello: ControlMessage.Hello, _ worker: WorkerID, port: inout LoopPort) {
-        let name = hello.name.isEmpty ? names[worker] ?? "worker-\(names.count + 1)" : hello.name
+        let name = hello.name.isEmpty ? names[worker] ?? freeName : hello.name
+        guard peers[worker] != nil || peers.count < machine.assignments.count + Self.strangersMax else {
+            return rejections.note("too many peers say hello", peer: name, reason: "\(Self.strangersMax) are not ready yet", log)
+        }
         if hello.protocolVersion != Int(FrameHeader.protocolVersion) {
             return refuse(
                 worker, name,
                 "the worker speaks protocol \(hello.protocolVersion), the coordinator \(Int(FrameHeader.protocolVersion))",
                 "run the same build of plumb on every machine", port: &port)
         }
-        if let holder = machine.assignments.first(where: { $0.worker != worker && names[$0.worker] == name })?.worker {
-            guard machine.isStalled(holder) else {
-                return refuse(
-                    worker, name, "a worker named \(name) is a member already", "start it with another --name", port: &port)
-            }
-            handle(.left(holder, reason: "another life of \(name) has come"), port: &port)
+        if let holder = holder(of: name, besides: worker), !machine.isStalled(holder) {
+            return refuse(
+                worker, name, "a worker named \(name) is a member already",
+                "start it with another --name, or wait until that one is lost", port: &port)
         }
         let wanted = plan.experiment.cluster.blasCore
         let core = announcement.fingerprint.blasCore
@@ -73,9 +79,11 @@ extension CoordinatorControl {
         }
         names[worker] = name
         // A hello that is said again, because the answer was lost, changes nothing.
-        if peers[worker] == nil { peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID) }
+        if peers[worker] == nil {
+            peers[worker] = Peer(name: name, host: hello.host, processID: hello.processID, since: MonotonicClock.now())
+        }
         noteProcess(hello.processID)
-        log.info("a worker says hello", metadata: ["worker": "\(name)", "host": "\(hello.host)", "process": "\(hello.processID)"])
+        log.debug("a worker says hello", metadata: ["worker": "\(name)", "host": "\(hello.host)", "process": "\(hello.processID)"])
         let cluster = plan.experiment.cluster
         let welcome = ControlMessage.Welcome(
             workerName: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
@@ -104,14 +112,31 @@ extension CoordinatorControl {
                 worker, peer.name, "the worker lays the parameters out differently", "run the same build of plumb on every machine",
                 port: &port)
         }
+        // Only a worker that may join takes the place of another life of itself.
+        if let holder = holder(of: peer.name, besides: worker) {
+            handle(.left(holder, reason: "another life of \(peer.name) has come"), port: &port)
+        }
         peer.isReady = true
         peers[worker] = peer
+        everJoined.insert(worker)
         handle(.joined(worker), port: &port)
     }
 
     private mutating func refuse(_ worker: WorkerID, _ name: String, _ reason: String, _ remedy: String, port: inout LoopPort) {
-        log.error("refused a worker", metadata: ["worker": "\(name)", "reason": "\(reason)", "remedy": "\(remedy)"])
+        rejections.note("refused a worker", peer: name, reason: "\(reason); \(remedy)", log)
         send(.refused(.init(reason: reason, remedy: remedy)), to: worker, port: &port)
-        peers[worker] = nil
+        forget(worker)
+    }
+
+    private func holder(of name: String, besides worker: WorkerID) -> WorkerID? {
+        machine.assignments.first { $0.worker != worker && names[$0.worker] == name }?.worker
+    }
+
+    /// A name that nobody has.
+    private var freeName: String {
+        let taken = Set(names.values)
+        var number = names.count + 1
+        while taken.contains("worker-\(number)") { number += 1 }
+        return "worker-\(number)"
     }
 }

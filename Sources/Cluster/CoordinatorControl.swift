@@ -48,6 +48,7 @@ struct CoordinatorControl: SocketHandler {
         var name: String
         var host: String
         var processID: Int
+        var since: Instant
         var isReady = false
     }
 
@@ -57,8 +58,11 @@ struct CoordinatorControl: SocketHandler {
     let log: Logger
     var machine: CoordinatorMachine
     var peers: [WorkerID: Peer] = [:]
-    /// Names of everybody who ever joined, also of those who left.
+    /// Names of those who said hello, and of everybody who ever joined.
     var names: [WorkerID: String] = [:]
+    var everJoined: Set<WorkerID> = []
+    /// Peers that may be between hello and ready at once.
+    static let strangersMax = 1024
     private var directives: [CoordinatorMachine.Directive] = []
     private var steps: StepAssembler
     private var ending: ClusterEnding?
@@ -66,7 +70,7 @@ struct CoordinatorControl: SocketHandler {
     private var localWorkers: Int?
     private var knownProcesses: Set<Int> = []
     private var squaredNorms: [Double] = []
-    private var rejections = RejectionLog()
+    var rejections = RejectionLog()
     private var failure: ClusterError?
 
     init(
@@ -89,7 +93,10 @@ struct CoordinatorControl: SocketHandler {
         steps = StepAssembler(plan: plan)
     }
 
-    mutating func ticked(at now: Instant, port: inout LoopPort) { handle(.ticked, port: &port) }
+    mutating func ticked(at now: Instant, port: inout LoopPort) {
+        handle(.ticked, port: &port)
+        forgetStrangers(now)
+    }
 
     mutating func posted(_ post: CoordinatorPost, port: inout LoopPort) {
         switch post {
@@ -130,7 +137,18 @@ struct CoordinatorControl: SocketHandler {
         return true
     }
 
-    mutating func noteProcess(_ id: Int) { knownProcesses.insert(id) }
+    mutating func noteProcess(_ id: Int) { if localWorkers != nil { knownProcesses.insert(id) } }
+
+    /// Forgets peers that said hello and never got ready.
+    private mutating func forgetStrangers(_ now: Instant) {
+        let patience = Duration.seconds(plan.experiment.cluster.joinSeconds)
+        for (worker, peer) in peers where !peer.isReady && now - peer.since > patience { forget(worker) }
+    }
+
+    mutating func forget(_ worker: WorkerID) {
+        peers[worker] = nil
+        if !everJoined.contains(worker) { names[worker] = nil }
+    }
 
     func name(of worker: WorkerID) -> String { names[worker] ?? "\(worker)" }
 }
@@ -253,8 +271,10 @@ extension CoordinatorControl {
             outlets.recorder(.rolledBack(version: version, timeline: timeline))
             handle(.rolledBack(version: version, timeline: timeline), port: &port)
         case .captured(let capture): outlets.recorder(.capture(capture))
-        case .frameRejected(let worker, let reason):
-            rejections.note("dropped a data frame", peer: name(of: worker), reason: reason, log)
+        case .frameRejected(let worker, let reason, let count):
+            log.warning(
+                "dropped a data frame",
+                metadata: ["peer": "\(name(of: worker))", "reason": "\(reason)", "dropped so far": "\(count)"])
         case .unreachable(let worker, let reason):
             let isMember = machine.assignments.contains { $0.worker == worker }
             if !isMember { return outlets.shard(.unsubscribed(worker)) }
@@ -276,7 +296,8 @@ extension CoordinatorControl {
             peers[worker] = nil
         }
         localWorkers = localWorkers.map { $0 - 1 }
-        if !knownProcesses.contains(id) {
+        // A signal says nothing of what the others would meet; an exit of its own does.
+        if !knownProcesses.contains(id), ending.signal == nil {
             failure = .workerEndedEarly(ending)
             handle(.stopRequested(reason: "\(ending)"), port: &port)
         } else if let localWorkers {

@@ -35,6 +35,8 @@ public final class CoordinatorService: Sendable {
     private let control: SocketLoop<CoordinatorControl>
     private let shard: SocketLoop<ShardHost>
     private let items: Mailbox<RecorderItem>
+    /// A token for each copy of a version that waits for the recorder.
+    private let copies: Mailbox<Void>
     private let endings: Mailbox<ClusterEnding>
 
     /// Where workers connect.
@@ -49,6 +51,8 @@ public final class CoordinatorService: Sendable {
         // Bounded: when recording falls behind, the steps wait for it.
         let items = Mailbox<RecorderItem>(capacity: 4096)
         let endings = Mailbox<ClusterEnding>(capacity: 4)
+        // Copies are large, so few of them may wait.
+        let copies = Mailbox<Void>(capacity: 3)
         let post = Outlet<CoordinatorPost>()
         context = try TransportContext()
         let fingerprint = try plan.fingerprint()
@@ -66,12 +70,14 @@ public final class CoordinatorService: Sendable {
             dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest, build: options.build)
         let outlets = CoordinatorOutlets(
             shard: { [shard] post in try? shard.post(post) },
-            recorder: { _ = items.put($0, within: .seconds(3600)) }, ended: { _ = endings.offer($0) })
-        var limits = SocketLimits.control
-        limits.inboxCapacity = 1 << 16
+            recorder: { item in
+                if case .capture = item { _ = copies.put((), within: .seconds(3600)) }
+                _ = items.put(item, within: .seconds(3600))
+            }, ended: { _ = endings.offer($0) })
         do {
-            control = try SocketLoop(name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: limits)
-            {
+            control = try SocketLoop(
+                name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: .coordinator
+            ) {
                 CoordinatorControl(
                     plan: plan, version: tenure.version, timeline: tenure.timeline, announcement: announcement, outlets: outlets,
                     log: log)
@@ -80,7 +86,7 @@ public final class CoordinatorService: Sendable {
             shard.stop()
             throw error
         }
-        (self.items, self.endings) = (items, endings)
+        (self.items, self.copies, self.endings) = (items, copies, endings)
         post.connect { [control] in try? control.post($0) }
         tenure.directory.publishEndpoint("\(control.boundEndpoint)")
     }
@@ -128,6 +134,7 @@ public final class CoordinatorService: Sendable {
 
     /// What the record refuses ends the run for the workers too.
     private func take(_ item: RecorderItem, _ recorder: RunRecorder) throws {
+        defer { if case .capture = item { _ = copies.take(within: .zero) } }
         do { try recorder.take(item) } catch {
             try? control.post(.abort(error as? ClusterError ?? .unusable("\(error)")))
             _ = endings.take(within: .seconds(5))

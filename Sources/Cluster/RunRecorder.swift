@@ -109,10 +109,15 @@ final class RunRecorder {
     /// Takes in one item. Blocking: writes, validates, examines.
     func take(_ item: RecorderItem) throws {
         if isBetweenTimelines {
-            guard case .rolledBack(let version, let timeline) = item else { return }
-            isBetweenTimelines = false
-            (nextStep, heldCaptures) = (version, [])
-            record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
+            switch item {
+            // Of the history that has ended.
+            case .step, .capture, .rollBack: return
+            case .membership, .event: break
+            case .rolledBack(let version, let timeline):
+                isBetweenTimelines = false
+                (nextStep, heldCaptures) = (version, [])
+                record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
+            }
         }
         switch item {
         case .step(let report, let seconds, let workers, let shares):
@@ -149,6 +154,9 @@ final class RunRecorder {
             try record.flush()
             diskComplaint = nil
         } catch let difference as RunRecord.ReplayDifference { throw ClusterError.unusable("\(difference)") } catch {
+            guard RunRecord.passes(error) else {
+                throw ClusterError.unusable("\(directory.recordPath) refuses a row (\(error)); the run cannot be recorded")
+            }
             guard record.pendingRows < Self.pendingRowsMax else {
                 throw ClusterError.unusable(
                     "\(directory.recordPath) could not be written for \(record.pendingRows) rows (\(error)); free space and resume the run"
@@ -224,7 +232,11 @@ final class RunRecorder {
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
-        if capture.isComplete && version > startVersion { _ = try save(capture) }
+        if capture.isComplete && version > startVersion, try !save(capture), isLast {
+            throw ClusterError.unusable(
+                "the last version could not be saved (\(diskComplaint ?? "see the log")); free space and go on with --resume \(directory.path)"
+            )
+        }
         if isLast {
             test = examiner.evaluate(parameters, on: plan.data.split.test)
             if let test {

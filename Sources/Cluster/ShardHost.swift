@@ -30,7 +30,8 @@ enum ShardNews: Sendable {
     case captured(Capture)
     /// What `restore` asked for is done.
     case restored(version: Step, timeline: Timeline)
-    case frameRejected(WorkerID, reason: String)
+    /// `count` frames were dropped so far.
+    case frameRejected(WorkerID, reason: String, count: Int)
     case unreachable(WorkerID, reason: String)
 }
 
@@ -50,6 +51,7 @@ struct ShardHost: SocketHandler {
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private static let waitingMax = 1024
+    private var rejections = 0
     private var directives: [ShardMachine.Directive] = []
 
     /// A host that begins with version `version` of `timeline`.
@@ -84,6 +86,7 @@ struct ShardHost: SocketHandler {
             if let (version, timeline) = waiting.removeValue(forKey: worker) { attach(worker, version, timeline, port: &port) }
         case .unsubscribed(let worker):
             members.remove(worker)
+            waiting[worker] = nil
             handle(.unsubscribed(worker), port: &port)
         case .captureRequested: handle(.captureRequested, port: &port)
         case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
@@ -109,7 +112,11 @@ struct ShardHost: SocketHandler {
             if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
             guard header.kind == .attach, waiting.count < Self.waitingMax else { throw RejectedFrame.stranger }
             waiting[peer] = (header.step, header.timeline)
-        } catch { tell(.frameRejected(peer, reason: "\(error)")) }
+        } catch {
+            // Told each time the count has doubled: news share an inbox with what must not be lost.
+            rejections += 1
+            if rejections.nonzeroBitCount == 1 { tell(.frameRejected(peer, reason: "\(error)", count: rejections)) }
+        }
     }
 
     private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws

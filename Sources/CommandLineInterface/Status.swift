@@ -29,7 +29,7 @@ struct Status: ParsableCommand {
 
     /// No coordinator runs: the record says how far the run came.
     private func printRecord(_ directory: RunDirectory) throws {
-        let record = try RunRecord(path: directory.recordPath)
+        let record = try RunRecord(reading: directory.recordPath)
         defer { try? record.close() }
         let (last, digest) = (try record.lastStep(), try record.readMeta("weights_sha256"))
         let snapshot = directory.snapshots.manifests().usable.first?.step

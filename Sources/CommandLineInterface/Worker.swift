@@ -52,7 +52,7 @@ struct Worker: ParsableCommand {
         }
         thread.name = "plumb-parent"
         thread.start()
-        // Ctrl-C reaches the whole group of a terminal; the parent decides what it means.
-        signal(SIGINT, SIG_IGN)
+        // Ctrl-C reaches the whole group of a terminal, and a service manager's SIGTERM every process; the parent decides what it means.
+        for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
     }
 }

@@ -15,8 +15,8 @@ public struct ClusterSpecification: Hashable, Sendable {
 extension ClusterSpecification {
     init(_ section: SettingsSection) throws(ExperimentError) {
         workers = try section.integer("workers", default: 2, in: 1...4096)
-        heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.05...3600)
-        livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.1...36_000)
+        heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.25...3600)
+        livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.5...36_000)
         joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
         blasCore = try section.text("blasCore").flatMap { $0 == "none" ? nil : $0 }
         guard livenessSeconds >= 2 * heartbeatSeconds else {

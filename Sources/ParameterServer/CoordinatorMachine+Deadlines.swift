@@ -1,6 +1,6 @@
 extension CoordinatorMachine {
     mutating func tick(_ now: Instant, into directives: inout [Directive]) {
-        if let lastTick { forgive(now - lastTick) }
+        if let lastTick { forgive(now - lastTick, now) }
         lastTick = now
         warnOfStalls(now, into: &directives)
         for member in members where now - member.heard > configuration.deadlines.liveness {
@@ -28,7 +28,10 @@ extension CoordinatorMachine {
 
     private mutating func judgeBereavement(_ now: Instant, into directives: inout [Directive]) {
         let waited = now - phaseStart
-        if waited > configuration.deadlines.join { return endWithoutWorkers(into: &directives) }
+        if let stopping, now - stopping.since > configuration.deadlines.liveness {
+            return end(.interrupted(reason: stopping.reason, snapshot: nil), into: &directives)
+        }
+        if waited > configuration.deadlines.join { return endWithoutWorkers(at: now, into: &directives) }
         guard waited > nextWarning else { return }
         nextWarning = nextWarning * 2
         directives.append(.warnWait(Wait(subject: .workersToJoin(present: 0, needed: 1), waited: waited)))
@@ -42,12 +45,13 @@ extension CoordinatorMachine {
     }
 
     /// Time during which this process was stopped counts against nobody.
-    private mutating func forgive(_ gap: Duration) {
+    private mutating func forgive(_ gap: Duration, _ now: Instant) {
         guard gap > configuration.deadlines.heartbeat else { return }
-        for index in members.indices { members[index].heard = members[index].heard + gap }
-        phaseStart = phaseStart + gap
-        stepStart = stepStart + gap
-        if let stopping { self.stopping = (stopping.reason, stopping.since + gap) }
+        // What was heard when the inbox was drained is as of now, and nothing is of the future.
+        for index in members.indices { members[index].heard = min(now, members[index].heard + gap) }
+        phaseStart = min(now, phaseStart + gap)
+        stepStart = min(now, stepStart + gap)
+        if let stopping { self.stopping = (stopping.reason, min(now, stopping.since + gap)) }
     }
 
     private mutating func judgeGathering(_ now: Instant, into directives: inout [Directive]) {

@@ -58,8 +58,8 @@ extension CoordinatorMachine {
         generation = generation.next
         directives.append(.unsubscribe(worker))
         record(worker, change, reason, into: &directives)
-        guard phase == .running else { return }
         lastLost = (worker, reason)
+        guard phase == .running else { return }
         if members.contains(where: \.isSynchronized) { return inherit(gone.partitions, into: &directives) }
         phase = .bereft
         phaseStart = now
@@ -84,6 +84,8 @@ extension CoordinatorMachine {
         (reduced, applied) = (0, 0)
         (phaseStart, stepStart) = (now, now)
         nextWarning = progressDeadline
+        // The version that a stop waits to see saved is the one that was just loaded.
+        if let stopping { return end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
         guard !members.isEmpty else {
             phase = .bereft
             return
@@ -110,8 +112,12 @@ extension CoordinatorMachine {
         inherit(freed.sorted(), into: &directives)
     }
 
-    mutating func endWithoutWorkers(into directives: inout [Directive]) {
-        guard let lastLost else { return }
+    mutating func endWithoutWorkers(at now: Instant, into directives: inout [Directive]) {
+        guard let lastLost else {
+            let failure = Failure.notEnoughWorkers(
+                present: members.count, needed: configuration.workersToStart, waited: now - phaseStart)
+            return end(.failed(failure), into: &directives)
+        }
         end(.failed(.allWorkersLost(last: lastLost.worker, reason: lastLost.reason, step: version)), into: &directives)
     }
 

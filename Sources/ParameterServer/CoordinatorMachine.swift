@@ -243,7 +243,9 @@ public struct CoordinatorMachine: Sendable {
         case .snapshotEnded(let version):
             if let stopping { end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
         case .workersExpected(let count): expect(count, at: now, into: &directives)
-        case .workersExhausted: if members.isEmpty { endWithoutWorkers(into: &directives) }
+        case .workersExhausted:
+            // A stop that waits for its snapshot is not overtaken: what the shards hold can still be saved.
+            if members.isEmpty && stopping == nil { endWithoutWorkers(at: now, into: &directives) }
         case .ticked: tick(now, into: &directives)
         }
     }

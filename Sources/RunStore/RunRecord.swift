@@ -27,9 +27,24 @@ public final class RunRecord {
         }
     }
 
+    /// Whether an error is one that passes: the disk takes nothing now, or another program reads at the moment.
+    public static func passes(_ error: any Error) -> Bool {
+        guard let error = error as? DatabaseError else { return false }
+        return [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode.primaryResultCode)
+    }
+
+    /// Opens a record that somebody else may be writing, to read it and nothing else. Blocking.
+    public init(reading path: String) throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        queue = try DatabaseQueue(path: path, configuration: configuration)
+    }
+
     /// Opens the record at `path`, with its tables. Blocking.
     public init(path: String) throws {
         var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { database in
             // A snapshot follows the rows of the steps before it: what was flushed must outlive a loss of power.
             try database.execute(sql: "PRAGMA synchronous = FULL")
@@ -88,7 +103,8 @@ public final class RunRecord {
 
     /// Adds a row whose values are under the law of the same bits: on a replay they must be those of before.
     private func addRepeatable(_ table: String, _ step: UInt64, _ values: [(any DatabaseValueConvertible)?]) {
-        let row = values.map { $0?.databaseValue ?? .null }
+        // SQLite keeps NaN as NULL, so that is what a replay must find.
+        let row = values.map { ($0 as? Double)?.isNaN == true ? .null : $0?.databaseValue ?? .null }
         let at = Int64(step)
         if var rows = expected[table]?[at], !rows.isEmpty {
             let before = rows.removeFirst()
@@ -113,8 +129,8 @@ public final class RunRecord {
             let last = try Row.fetchOne(
                 database, sql: "SELECT * FROM validations WHERE split = 'validation' ORDER BY step DESC LIMIT 1")
             return (
-                best.map { (UInt64($0["step"] as Int64), $0["accuracy"], $0["loss"]) },
-                last.map { ($0["loss"], $0["accuracy"], $0["count"]) }
+                best.map { (UInt64($0["step"] as Int64), $0["accuracy"], $0["loss"] ?? .nan) },
+                last.map { ($0["loss"] ?? .nan, $0["accuracy"], $0["count"]) }
             )
         }
     }
@@ -130,7 +146,7 @@ public final class RunRecord {
         try flush()
         return try queue.read { database in
             try Row.fetchOne(database, sql: "SELECT step, train_loss FROM steps ORDER BY step DESC LIMIT 1").map {
-                (UInt64($0["step"] as Int64), $0["train_loss"])
+                (UInt64($0["step"] as Int64), $0["train_loss"] ?? .nan)
             }
         }
     }
@@ -218,13 +234,13 @@ public final class RunRecord {
 
     private static let schema = """
         CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS steps(step INTEGER PRIMARY KEY, train_loss REAL NOT NULL, train_accuracy REAL NOT NULL,
+        CREATE TABLE IF NOT EXISTS steps(step INTEGER PRIMARY KEY, train_loss REAL, train_accuracy REAL NOT NULL,
           gradient_norm REAL, clip_scale REAL NOT NULL, learning_rate REAL NOT NULL);
         CREATE TABLE IF NOT EXISTS step_timings(step INTEGER PRIMARY KEY, wall_seconds REAL NOT NULL,
           samples_per_second REAL NOT NULL, workers INTEGER NOT NULL);
         CREATE TABLE IF NOT EXISTS contributions(step INTEGER NOT NULL, worker TEXT NOT NULL, microbatches INTEGER NOT NULL,
           PRIMARY KEY(step, worker));
-        CREATE TABLE IF NOT EXISTS validations(step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL NOT NULL, accuracy REAL NOT NULL,
+        CREATE TABLE IF NOT EXISTS validations(step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL, accuracy REAL NOT NULL,
           count INTEGER NOT NULL, is_best INTEGER NOT NULL, PRIMARY KEY(step, split));
         CREATE TABLE IF NOT EXISTS layer_diagnostics(step INTEGER NOT NULL, layer INTEGER, diagnostic TEXT NOT NULL,
           quantity TEXT NOT NULL, value REAL, uncertainty REAL, reason TEXT);

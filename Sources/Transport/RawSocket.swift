@@ -44,7 +44,7 @@ final class RawSocket {
         let highWaterMark = Int32(clamping: limits.highWaterMark)
         try set(ZMQ_SNDHWM, highWaterMark)
         try set(ZMQ_RCVHWM, highWaterMark)
-        var messageBytesMax = Int64(limits.messageBytesMax)
+        var messageBytesMax = Int64(limits.acceptedBytesMax)
         try check(unsafe zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &messageBytesMax, 8), "ZMQ_MAXMSGSIZE")
         try set(ZMQ_LINGER, limits.linger.milliseconds)
         // The loop never blocks in a call of the socket; this holds even where a flag is forgotten.

@@ -2,8 +2,10 @@
 public struct SocketLimits: Hashable, Sendable {
     /// Messages that libzmq queues per peer and direction.
     public var highWaterMark: Int
-    /// Bytes of one part of a message; a peer that sends more is disconnected.
+    /// Bytes of one part of a message that this side sends.
     public var messageBytesMax: Int
+    /// Bytes of one part that this side accepts, at most `messageBytesMax`; a peer that sends more is disconnected.
+    public var acceptedBytesMax: Int
     /// Parts of one message; a longer one is dropped.
     public var messagePartsMax: Int
     /// Bytes that wait, per peer, for room in libzmq's queue.
@@ -25,7 +27,8 @@ public struct SocketLimits: Hashable, Sendable {
 
     /// Limits; those left out suit control messages.
     public init(
-        highWaterMark: Int = 1000, messageBytesMax: Int = 4 << 20, messagePartsMax: Int = 4, pendingBytesMax: Int = 16 << 20,
+        highWaterMark: Int = 1000, messageBytesMax: Int = 4 << 20, acceptedBytesMax: Int? = nil, messagePartsMax: Int = 4,
+        pendingBytesMax: Int = 16 << 20,
         inboxCapacity: Int = 4096, linger: Duration = .seconds(1), tickInterval: Duration = .milliseconds(100),
         handshake: Duration = .seconds(10), connectTimeout: Duration = .seconds(5),
         reconnect: ClosedRange<Duration> = .milliseconds(50)...(.seconds(2)), stackBytes: Int = 8 << 20
@@ -36,6 +39,7 @@ public struct SocketLimits: Hashable, Sendable {
         precondition(reconnect.lowerBound >= .milliseconds(1) && handshake > .zero && connectTimeout > .zero, "waits take time")
         self.highWaterMark = highWaterMark
         self.messageBytesMax = messageBytesMax
+        self.acceptedBytesMax = acceptedBytesMax ?? messageBytesMax
         self.messagePartsMax = messagePartsMax
         self.pendingBytesMax = pendingBytesMax
         self.inboxCapacity = inboxCapacity
@@ -49,6 +53,8 @@ public struct SocketLimits: Hashable, Sendable {
 
     /// For control messages: small, many, up to 4 MiB.
     public static let control = SocketLimits()
+    /// For the coordinator's control socket, which anybody may connect to: what a worker says is short.
+    public static let coordinator = SocketLimits(highWaterMark: 64, acceptedBytesMax: 256 << 10, inboxCapacity: 1 << 16)
     /// For data frames: up to 1 MiB and 64 KiB of payload, 64 in libzmq's queue and 64 MiB behind it.
     public static let data = SocketLimits(
         highWaterMark: 64, messageBytesMax: (1 << 20) + (1 << 16), messagePartsMax: 2, pendingBytesMax: 64 << 20)

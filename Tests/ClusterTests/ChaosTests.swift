@@ -32,7 +32,7 @@ struct ChaosTests {
 
     /// Nothing that ran in `folder` runs any more, and no run in it holds what ends with its coordinator.
     static func expectNothingLeft(in folder: String, runs: [String]) {
-        #expect(Program.wait(3) { Program.processes(with: folder).isEmpty }, "processes are left")
+        #expect(Program.wait(3) { Program.processes(with: folder).isEmpty && Program.orphans.isEmpty }, "processes are left")
         for run in runs { #expect(RunFolder(path: run).leftovers == [], "\(run)") }
     }
 
@@ -154,6 +154,38 @@ struct ChaosTests {
                     "weightsSHA256"] as? String)
             _ = reference
             Self.expectNothingLeft(in: folder, runs: ["\(folder)/kept"])
+        }
+    }
+
+    @Test("SIGTERM to every process at once, as service managers send it, ends with a snapshot; a second signal ends at once")
+    func signals() throws {
+        try Program.inTemporaryFolder { folder in
+            let settings = Self.narrow.map { $0 == "training.steps=1500" ? "training.steps=100000" : $0 }
+            let directory = "\(folder)/run"
+            let (process, _, errors) = try Self.start(directory, settings + ["--set", "cluster.workers=2"])
+            #expect(Program.wait(30) { RunFolder(path: directory).lastStep ?? 0 > 100 })
+            let workers = Program.processes(with: "--end-with-stdin").filter { Program.parent(of: $0) == process.processIdentifier }
+            #expect(workers.count == 2)
+            for id in workers + [process.processIdentifier] { kill(id, SIGTERM) }
+            let text = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 130 && text.contains("is kept, go on with --resume"), "\(text.suffix(500))")
+            Self.expectNothingLeft(in: folder, runs: [directory])
+
+            let twice = "\(folder)/twice"
+            let (second, _, _) = try Self.start(twice, settings + ["--set", "cluster.workers=2"])
+            #expect(Program.wait(30) { RunFolder(path: twice).lastStep ?? 0 > 100 })
+            let begun = Program.processes(with: "--end-with-stdin").filter { Program.parent(of: $0) == second.processIdentifier }
+            // Workers that stand still keep the first signal's snapshot from being taken.
+            for id in begun { kill(id, SIGSTOP) }
+            second.interrupt()
+            usleep(300_000)
+            second.interrupt()
+            #expect(Program.wait(2) { !second.isRunning }, "it ends at once")
+            second.terminate()
+            for id in begun { kill(id, SIGCONT) }
+            second.waitUntilExit()
+            #expect(second.terminationReason == .uncaughtSignal && Program.wait(3) { Program.orphans.isEmpty })
         }
     }
 
@@ -280,7 +312,7 @@ struct StoppedProcessTests {
             #expect(Program.wait(30) { run.lastStep ?? 0 > 50 })
             let victim = try #require(
                 Program.processes(with: "worker-2\0").first {
-                    Program.processes(with: "--end-with-stdin").contains($0) && parent(of: $0) == process.processIdentifier
+                    Program.processes(with: "--end-with-stdin").contains($0) && Program.parent(of: $0) == process.processIdentifier
                 })
             kill(victim, SIGSTOP)
             let stopped = ContinuousClock.now
@@ -328,10 +360,5 @@ struct StoppedProcessTests {
             #expect(coordinator.terminationStatus == 130)
             ChaosTests.expectNothingLeft(in: folder, runs: [directory])
         }
-    }
-
-    private func parent(of process: Int32) -> Int32? {
-        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-        return status.split(separator: "\n").first { $0.hasPrefix("PPid:") }?.split(separator: "\t").last.flatMap { Int32($0) }
     }
 }

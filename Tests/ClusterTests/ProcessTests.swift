@@ -67,7 +67,7 @@ struct ProcessTests {
                 Program.wait(20) {
                     (try? String(contentsOfFile: "\(directory)/log.jsonl", encoding: .utf8))?.contains("\"members\":\"3\"") ?? false
                 })
-            for id in Program.processes(with: name) where Program.processes(with: "--end-with-stdin").contains(id) {
+            for id in Program.processes(with: name) where Program.isChild(id, of: process) {
                 kill(id, SIGKILL)
             }
             let line = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
@@ -86,10 +86,7 @@ struct ProcessTests {
             let (process, _, _) = try Program.start(
                 ["train", Self.digits, "--run-dir", "\(folder)/run"] + Self.small + ["--set", "training.steps=100000"])
             func workers() -> [Int32] {
-                Program.processes(with: "--end-with-stdin").filter { id in
-                    let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
-                    return status.contains("PPid:\t\(process.processIdentifier)\n")
-                }
+                Program.processes(with: "--end-with-stdin").filter { Program.isChild($0, of: process) }
             }
             #expect(Program.wait(20) { workers().count == 2 })
             let ids = workers()

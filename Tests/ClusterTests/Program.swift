@@ -60,10 +60,30 @@ struct Program {
     /// Processes whose command line holds `text`.
     static func processes(with text: String) -> [Int32] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return names.compactMap { Int32($0) }.filter { id in
-            guard let line = try? Data(contentsOf: URL(filePath: "/proc/\(id)/cmdline")) else { return false }
-            return String(decoding: line, as: UTF8.self).contains(text)
+        return names.compactMap { Int32($0) }.filter { commandLine(of: $0).contains(text) }
+    }
+
+    /// Tells a run's own workers from those of tests that run at the same time.
+    static func isChild(_ id: Int32, of process: Process) -> Bool {
+        let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
+        return status.contains("PPid:\t\(process.processIdentifier)\n")
+    }
+
+    /// Local workers of this build whose parent is gone, or is no program of this build.
+    static var orphans: [Int32] {
+        processes(with: "--end-with-stdin").filter { id in
+            guard commandLine(of: id).contains(executable.path) else { return false }
+            return !commandLine(of: parent(of: id) ?? 0).contains(executable.deletingLastPathComponent().path)
         }
+    }
+
+    static func commandLine(of process: Int32) -> String {
+        String(decoding: (try? Data(contentsOf: URL(filePath: "/proc/\(process)/cmdline"))) ?? Data(), as: UTF8.self)
+    }
+
+    static func parent(of process: Int32) -> Int32? {
+        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        return status.split(separator: "\n").first { $0.hasPrefix("PPid:") }?.split(separator: "\t").last.flatMap { Int32($0) }
     }
 
     /// Waits for a condition, at most `seconds`.

@@ -30,7 +30,7 @@ struct FirstUpdateTests {
 
     @Test(
         "are as large at every width, within a factor of 2",
-        arguments: ["dense", "kronecker", "block-diagonal", "monarch", "block-tensor-train", "diagonal-low-rank", "bounded-svd"])
+        arguments: LayerFamilies.builtin.pathNames.filter { $0 != "identity" })
     func widths(family: String) throws {
         let updates = try [64, 256, 1024].map { try Self.relative(PathSpecification(family: family), width: $0) }
         #expect(updates.max()! <= 2 * updates.min()!, "\(updates)")

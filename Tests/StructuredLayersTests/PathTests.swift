@@ -169,7 +169,7 @@ struct PathTests {
             #expect(
                 "\(error)"
                     == "model.path.family: got householder, expected a family that maps 4 units to 6, one of block-diagonal, "
-                    + "block-tensor-train, bounded-svd, dense, kronecker, monarch; householder keeps the width")
+                    + "block-tensor-train, bounded-svd, dense, kronecker, monarch, spectral-norm; householder keeps the width")
         }
     }
 }

@@ -8,10 +8,19 @@ import LinearAlgebra
 struct CompactWYProduct: Sendable {
     let reflectors: Int
     let width: Int
+    /// √(n/64) with scaling: where a dense layer of n units takes the rate η/n, a reflector of length 1 turns by about √n·m·η/n in one
+    /// step of Adam, so m grows as √n for the same turn at every width; at 64 units it is 1.
+    let learningRateMultiplier: Float
+
+    init(reflectors: Int, width: Int, learningRateScaling: Bool) {
+        (self.reflectors, self.width) = (reflectors, width)
+        learningRateMultiplier = learningRateScaling ? (Float(width) / 64).squareRoot() : 1
+    }
 
     /// The block V, whose rows are not split.
     func block(_ name: String) -> BlockDeclaration {
-        BlockDeclaration(name, shape: [reflectors, width], granule: width, decays: false)
+        BlockDeclaration(
+            name, shape: [reflectors, width], granule: width, learningRateMultiplier: learningRateMultiplier, decays: false)
     }
 
     /// Reflectors of length about 1 in directions drawn uniformly.

@@ -18,8 +18,10 @@ public struct BoundedSVDPath: PathFamily {
         let reflectors = try options.integer(
             "reflectors", default: max(1, count / 8), in: 1...count,
             meaning: context.inputs == context.outputs ? "the width" : "the smaller width")
-        left = CompactWYProduct(reflectors: reflectors, width: context.outputs)
-        right = CompactWYProduct(reflectors: reflectors, width: context.inputs)
+        left = CompactWYProduct(
+            reflectors: reflectors, width: context.outputs, learningRateScaling: context.learningRateScaling)
+        right = CompactWYProduct(
+            reflectors: reflectors, width: context.inputs, learningRateScaling: context.learningRateScaling)
         let least = try options.number(
             "sigmaMin", default: 0.5, expectation: "a number from 0 to 1000", accepts: { (0...1000).contains($0) })
         sigmaMax = try options.number(

@@ -14,7 +14,8 @@ public struct HouseholderPath: PathFamily {
         let width = try context.squareWidth(of: "householder")
         let reflectors = try options.integer("reflectors", default: max(1, width / 8), in: 1...width, meaning: "the width")
         isTrained = try options.flag("trained", default: true)
-        product = CompactWYProduct(reflectors: reflectors, width: width)
+        product = CompactWYProduct(
+            reflectors: reflectors, width: width, learningRateScaling: context.learningRateScaling)
         mixing = try FixedMixing(options: &options, family: "householder", width: width, context: context)
     }
 
