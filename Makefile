@@ -34,6 +34,10 @@ families-table: build ## measure a layer of every family, and put the table into
 	sed -i -e '/<!-- bench layers: begin -->/,/<!-- bench layers: end -->/{//!d}' \
 		-e '/<!-- bench layers: begin -->/r .build/families-table' docs/families.md
 
+.PHONY: spirals-table
+spirals-table: build ## train every baseline and every family on spirals with three seeds, and write docs/spirals.md
+	Benchmarks/spirals.py --plumb $(PLUMB)
+
 .PHONY: soak
 soak: build ## 100,000 simulated runs, each with its own schedule of faults
 	$(PLUMB) simulate --faults --seeds 100000

@@ -88,9 +88,10 @@ def page(tables, seeds, load):
         "Made by `Benchmarks/spirals.py`; nobody types into it. Two interleaved spirals, width 32, depth 32, batch 64, 2,000 steps of Adam,",
         "the same for all; 737 examples to train on, 82 for validation, 205 for the test, so that one validation example is 1.2 %.", "",
         f"One setting of one small task, and {seeds} seeds: enough to see what trains at this depth and what does not, not to rank what does.",
-        "Nothing was tuned on the test examples. The families share one learning rate and one correction, and none was tuned; each",
-        "baseline has the learning rate that stands in its file. Accuracies and losses are of the last step's weights: the mean, and in",
-        "brackets the least and the most.", "",
+        "Nothing was tuned on the test examples. The families share one correction and one learning rate, the best of 0.0005, 0.001 and",
+        "0.003 by the mean validation accuracy of all of them on two other seeds (92, 95 and 69 %); each baseline has the learning rate",
+        "that stands in its file. Accuracies and losses are of the last step's weights: the mean, and in brackets the least and the most.",
+        "",
     ]
     for title, rows in tables:
         lines += [f"## {title}", "", head, "|---" * 7 + "|"] + rows + [""]
