@@ -14,7 +14,10 @@ if [ ${#names[@]} -eq 0 ]; then
 fi
 
 # Neither tests nor the example are copied.
-manifest() { sed -e '/^        tests(/d' -e 's/^    \] + ownLayer,/    ],/' "$root/Package.swift"; }
+manifest() {
+    awk '/^        tests\(/ { inside = 1 } !inside { print } /\]\),$/ { inside = 0 }' "$root/Package.swift" \
+        | sed 's/^    \] + ownLayer,/    ],/'
+}
 
 # Only files that differ are touched, so that each build is an incremental one.
 restore() {
