@@ -26,6 +26,10 @@ extension Simulation {
             slots[worker].process = nil
         case .join:
             slots.append(WorkerSlot())
+            // What goes wrong on the network already meets a newcomer too.
+            for other in active {
+                if case .network = faults[other].kind { disturb(slots.count - 1, until: faults[other].end + 2_000_000) }
+            }
             startWorker(slots.count - 1)
         case .stop: if coordinator != nil && pauses[-1, default: 0] == 0 { try tell(.stopRequested(reason: "Ctrl-C")) }
         }
