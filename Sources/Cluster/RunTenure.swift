@@ -53,7 +53,7 @@ public final class RunTenure: Sendable {
     }
 
     /// Gives the directory to whoever comes next.
-    func end() { lease.withLock { $0 = nil } }
+    public func end() { lease.withLock { $0 = nil } }
 
     /// The newest version before the last one that is on disk whole; version 0 when there is none. Blocking.
     ///

@@ -182,10 +182,10 @@ struct ChaosTests {
             usleep(300_000)
             second.interrupt()
             #expect(Program.wait(2) { !second.isRunning }, "it ends at once")
-            second.terminate()
             for id in begun { kill(id, SIGCONT) }
             second.waitUntilExit()
-            #expect(second.terminationReason == .uncaughtSignal && Program.wait(3) { Program.orphans.isEmpty })
+            #expect(second.terminationReason == .exit && second.terminationStatus == 130)
+            Self.expectNothingLeft(in: folder, runs: [twice])
         }
     }
 

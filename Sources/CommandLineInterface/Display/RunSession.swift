@@ -15,6 +15,8 @@ final class RunSession: Sendable {
     private let file: JSONLinesFile
     private let json: Bool
     private let signals = Mutex<[Kept]>([])
+    /// Whether a signal has asked the run to end.
+    private let isStopping = Atomic<Bool>(false)
 
     /// Sendable: only kept alive, never touched again.
     private struct Kept: @unchecked Sendable { let source: any DispatchSourceSignal }
@@ -42,9 +44,13 @@ final class RunSession: Sendable {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             let name = number == SIGINT ? "Ctrl-C" : "SIGTERM"
-            source.setEventHandler {
-                signal(number, SIG_DFL)
-                service.requestStop(reason: name)
+            source.setEventHandler { [self] in
+                let isSecond = isStopping.exchange(true, ordering: .relaxed)
+                if !isSecond { return service.requestStop(reason: name) }
+                // The default action cannot be left to the system: the source keeps the signal blocked in every thread.
+                tenure.directory.publishEndpoint(nil)
+                tenure.end()
+                _exit(128 + number)
             }
             source.resume()
             let kept = Kept(source: source)
