@@ -270,8 +270,8 @@ struct LayerTests {
     @Test("certificates hold the singular values of the path and of the layer's Jacobian", arguments: Sample.all + Sample.branches)
     func certificates(sample: Sample) throws { try Self.checkCertificates(try sample.network()) }
 
-    static func checkCertificates(_ network: Network) throws {
-        let parameters = Sample.parameters(network)
+    static func checkCertificates(_ network: Network, at given: AlignedVector? = nil) throws {
+        let parameters = given ?? Sample.parameters(network)
         let certificates = try network.certificates(parameters)
         for (index, certificate) in certificates.enumerated() {
             let path = try LAPACK.singularValues(network.materialisedPath(index, parameters).view)
@@ -342,10 +342,11 @@ struct SpecificationTests {
                 + "Lipschitz bound")
         #expect(
             Self.refusal { $0.correction = .init(kind: "low-rank", options: ["scale": "half"]) }
-                == "model.correction.scale: got half, expected none, rezero, layerscale, a number above 0, c/L or c/sqrt(L)")
+                == "model.correction.scale: got half, expected none, rezero, layerscale, a number from 1e-30 to 1e30, c/L or c/sqrt(L)"
+        )
         #expect(
             Self.refusal { $0.correction = .init(kind: "low-rank", options: ["outputClip": 0]) }
-                == "model.correction.outputClip: got 0, expected none, a number above 0, c/L or c/sqrt(L)")
+                == "model.correction.outputClip: got 0, expected none, a number from 1e-30 to 1e30, c/L or c/sqrt(L)")
         #expect(
             Self.refusal { $0.correction = .init(kind: "low-rank", options: ["scaleStart": 0.1]) }.contains(
                 "no such option of the correction low-rank: its options are cap, mix, outputClip, rank, scale"))

@@ -16,6 +16,8 @@ public protocol CorrectionKind: Sendable {
     func makeDerived() -> DerivedValues
     /// Works out the bound and what its gradient needs. Not called in training where no cap asks for it.
     func derive(parameters: Span<Float>, at: [Range<Int>], into derived: inout DerivedValues)
+    /// The size of the terms that R's Jacobian sums, at least the bound: rounding is of this size where they cancel.
+    func termSize(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) -> Double
     /// Shapes of the work matrices for a batch.
     func scratchShapes(batch: Int) -> [MatrixShape]
 
@@ -35,4 +37,9 @@ public protocol CorrectionKind: Sendable {
     func addJVP(
         _ x: MatrixView, _ v: MatrixView, factor: Float, parameters: Span<Float>, at: [Range<Int>], scratch: inout [Matrix],
         to y: inout MutableMatrixView)
+}
+
+extension CorrectionKind {
+    /// The bound: right where it is a product of norms.
+    public func termSize(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) -> Double { derived.scalars[0] }
 }

@@ -103,6 +103,12 @@ struct LayerCorrection: Sendable {
         Double(gain) * scaleMagnitude(parameters, at) * capFactor(derived) * derived.scalars[0]
     }
 
+    /// What rounding in scale · clip(cap(R)) is relative to, the gain included; at least `lipschitzBound`.
+    func termSize(_ parameters: Span<Float>, _ at: [Range<Int>], _ derived: DerivedValues) -> Double {
+        let size = kind.termSize(parameters: parameters, at: at, derived: derived)
+        return Double(gain) * scaleMagnitude(parameters, at) * capFactor(derived) * max(size, derived.scalars[0])
+    }
+
     /// bound/ρ: how much of the cap's budget the correction uses; above 1 the cap is active.
     func utilisation(_ derived: DerivedValues) -> Double? { budget.map { derived.scalars[0] / $0 } }
 

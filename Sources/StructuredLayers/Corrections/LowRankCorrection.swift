@@ -59,6 +59,12 @@ public struct LowRankCorrection: CorrectionKind {
         return norm
     }
 
+    /// ‖U‖_F·‖V‖_F: the factors may cancel in their product, whose norm is the bound.
+    public func termSize(parameters: Span<Float>, at: [Range<Int>], derived: DerivedValues) -> Double {
+        let squares = at.prefix(2).map { VectorKernels.sumOfSquares(parameters.extracting($0)) }
+        return (squares[0] * squares[1]).squareRoot()
+    }
+
     /// Vᵀx; Uᵀg.
     public func scratchShapes(batch: Int) -> [MatrixShape] { [MatrixShape(rank, batch), MatrixShape(rank, batch)] }
 

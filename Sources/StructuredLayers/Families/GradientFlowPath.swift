@@ -115,7 +115,10 @@ public struct GradientFlowPath: PathFamily {
     {
         let norm = try SpectralBounds.bracket(MatrixView(parameters.extracting(at[0]), rows: pair.rows, columns: width)).upper
         let reach = Double(rate(derived)) * norm * norm
-        return SpectralBounds(lower: max(0, 1 - reach), upper: max(1, reach - 1)).widened(width: max(width, pair.rows))
+        // W = 0 has no direction to step along: what is not a number must not pass through `max` as a bound.
+        if reach.isNaN { throw .notFinite(routine: "gradient-flow") }
+        return SpectralBounds(lower: max(0, 1 - reach), upper: max(1, reach - 1))
+            .widened(width: max(width, pair.rows), scale: 1 + reach)
     }
 
     /// h.

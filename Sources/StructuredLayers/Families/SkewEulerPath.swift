@@ -117,6 +117,7 @@ public struct SkewEulerPath: PathFamily {
             bounds.lower = max(bounds.lower, abs(1 - h * gamma))
             bounds.upper = ((1 - h * gamma) * (1 - h * gamma) + h * h * omega * omega).squareRoot()
         }
-        return bounds.widened(width: triangle.width)
+        // Both are sums with terms of this size, however small they come out.
+        return bounds.widened(width: triangle.width, scale: 1 + h * norm)
     }
 }

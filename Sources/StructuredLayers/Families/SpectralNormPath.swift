@@ -80,7 +80,9 @@ public struct SpectralNormPath: PathFamily {
     {
         let w = MatrixView(parameters.extracting(at[0]), rows: pair.rows, columns: pair.columns)
         let (bounds, factor) = (try SpectralBounds.bracket(w), Double(factor(derived)))
-        return SpectralBounds(lower: factor * bounds.lower, upper: factor * bounds.upper).widened(width: pair.columns)
+        if !factor.isFinite { throw .notFinite(routine: "spectral-norm") }
+        return SpectralBounds(lower: factor * bounds.lower, upper: factor * bounds.upper)
+            .widened(width: max(pair.rows, pair.columns))
     }
 
     /// Whether Ŵ is not W. So when σ is not a number, too: a diverged run must not look healthy.

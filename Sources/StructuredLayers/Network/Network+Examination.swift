@@ -12,7 +12,7 @@ public struct MaterialisedMap: Sendable {
 public struct LayerCertificate: Hashable, Sendable {
     /// Of the singular values of the path, or of its Jacobian anywhere.
     public let path: SpectralBounds
-    /// On Lip(scale · clip(cap(correction))).
+    /// On Lip(scale · clip(cap(correction))), in exact arithmetic: `jacobian` allows for rounding.
     public let correctionUpper: Double
     /// bound/ρ of the correction; nil without a cap.
     public let capUtilisation: Double?
@@ -89,13 +89,14 @@ extension Network {
                 parameters: parameters.span, at: places.correction, into: &work.correctionDerived)
             let path = try layer.path.certificate(parameters: parameters.span, at: places.path, derived: work.pathDerived)
             let upper = layer.correction?.lipschitzBound(parameters.span, places.correction, work.correctionDerived) ?? 0
+            let terms = layer.correction?.termSize(parameters.span, places.correction, work.correctionDerived) ?? 0
             let gain = Double(layer.gain)
             let lower = layer.activation == .none ? max(0, gain * path.lower - upper) : 0
             certificates.append(
                 LayerCertificate(
                     path: path, correctionUpper: upper, capUtilisation: layer.correction?.utilisation(work.correctionDerived),
                     jacobian: SpectralBounds(lower: lower, upper: gain * path.upper + upper).widened(
-                        width: max(layer.inputs, layer.outputs))))
+                        width: max(layer.inputs, layer.outputs), scale: gain * path.upper + terms)))
         }
         return certificates
     }

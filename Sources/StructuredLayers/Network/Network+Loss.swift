@@ -17,7 +17,9 @@ extension Network {
         for b in 0..<batch {
             var best = 0
             for c in 1..<max(1, logits.rows) where z[c * batch + b] > z[best * batch + b] { best = c }
-            if best == Int(labels[b]) { correct += 1 }
+            // NaN is larger than nothing, so class 0 would win: a diverged run must not look like one that guesses it.
+            let isNumber = !(0..<logits.rows).contains { z[$0 * batch + b].isNaN }
+            if best == Int(labels[b]) && isNumber { correct += 1 }
         }
         return correct
     }

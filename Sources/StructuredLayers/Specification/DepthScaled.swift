@@ -16,7 +16,7 @@ public struct DepthScaled: Hashable, Sendable {
     /// What c is divided by.
     public let rule: DepthRule
 
-    static let expectation = "a number above 0, c/L or c/sqrt(L)"
+    static let expectation = "a number from 1e-30 to 1e30, c/L or c/sqrt(L)"
 
     /// `coefficient`, divided as `rule` says.
     public init(coefficient: Double, rule: DepthRule) {
@@ -41,7 +41,8 @@ public struct DepthScaled: Hashable, Sendable {
             }
         case .flag, .list: return nil
         }
-        guard coefficient.isFinite, coefficient > 0 else { return nil }
+        // Within float32, also after it is divided by the depth.
+        guard (1e-30...1e30).contains(coefficient) else { return nil }
     }
 
     /// The number for a network of `depth` layers.

@@ -52,6 +52,10 @@ public struct OptionReader: Sendable {
             default: nil
             }
         guard let number, number.isFinite, accepts(number) else { throw refusal(of: key, value, expectation: expectation) }
+        // What it is used as: one that vanishes or overflows there would be accepted and do something else.
+        guard Float(number).isFinite, number == 0 || Float(number) != 0 else {
+            throw refusal(of: key, value, expectation: expectation + " that a float32 holds")
+        }
         return number
     }
 

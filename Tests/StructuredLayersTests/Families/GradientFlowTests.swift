@@ -64,7 +64,7 @@ struct GradientFlowTests {
         }
         #expect(
             refusal(["step": 2.5])
-                == "model.path.step: got 2.5, expected a number above 0, c/L or c/sqrt(L), at most 2.0 at depth 2")
+                == "model.path.step: got 2.5, expected a number from 1e-30 to 1e30, c/L or c/sqrt(L), at most 2.0 at depth 2")
         #expect(refusal(["step": "4/L"]) == "accepted")
         #expect(refusal(["hidden": 65]) == "model.path.hidden: got 65, expected 1…64, eight times the width")
     }

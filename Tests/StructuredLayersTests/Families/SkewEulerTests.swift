@@ -90,7 +90,7 @@ struct SkewEulerTests {
         func refusal(_ options: [String: OptionValue]) -> String {
             SpecificationTests.refusal { $0.path = PathSpecification(family: "skew-euler", options: options) }
         }
-        #expect(refusal(["step": "h"]) == "model.path.step: got h, expected a number above 0, c/L or c/sqrt(L)")
+        #expect(refusal(["step": "h"]) == "model.path.step: got h, expected a number from 1e-30 to 1e30, c/L or c/sqrt(L)")
         #expect(refusal(["damping": -1]) == "model.path.damping: got -1, expected a number of at least 0")
     }
 }
