@@ -39,6 +39,7 @@ def cayley(triangle):
 
 # Per family: the blocks of its path and the matrix they make; None where the path is not linear. The options stand in GoldenTests.swift.
 FAMILIES = {
+    "identity": ([], lambda: np.eye(WIDTH)),
     "dense": ([("weight", (WIDTH, WIDTH))], lambda w: w),
     "householder": ([("reflectors", (3, WIDTH))], reflections),
     "kronecker": ([("left", (2, 2)), ("right", (2, 2))], np.kron),

@@ -27,7 +27,7 @@ struct GoldenTests {
         "dense": [:], "householder": ["reflectors": 3, "mixing": false], "kronecker": [:], "block-diagonal": ["blocks": 2],
         "monarch": ["blocks": 2], "block-tensor-train": ["inputBlocks": 2, "outputBlocks": 2, "rank": 2],
         "diagonal-low-rank": ["rank": 2, "mixing": false],
-        "spectral-norm": ["bound": 0.8], "cayley": [:], "skew-euler": ["step": 0.4, "damping": 0.1],
+        "identity": [:], "spectral-norm": ["bound": 0.8], "cayley": [:], "skew-euler": ["step": 0.4, "damping": 0.1],
         "gradient-flow": ["step": 1.5, "hidden": 3, "activation": "tanh"],
         "bounded-svd": ["reflectors": 3, "sigmaMin": 0.5, "sigmaMax": 2, "mixing": false],
     ]

@@ -47,17 +47,25 @@ struct Sample: CustomTestStringConvertible, Hashable, Sendable {
             }
         } + [Sample(path: .dense, correction: corrections[3], activation: .tanh, loss: .squaredError)]
 
-    /// Every kind of correction with every scale and every cap, active and not, on one path.
-    static let branches: [Sample] = ["low-rank", "bottleneck", "gated-low-rank", "dense"].flatMap { kind in
-        ["none", "1/sqrt(L)", "rezero", "layerscale"].flatMap { (scale: OptionValue) in
-            ["none", 0.2, 100].flatMap { (cap: OptionValue) in
-                ["none", 0.05, 100].map { (clip: OptionValue) in
-                    var options: [String: OptionValue] = ["scale": scale, "cap": cap, "outputClip": clip]
-                    if scale == "layerscale" { options["scaleStart"] = 0.4 }
-                    // As many units as the width: square factors have two Gram matrices of one size.
-                    if kind != "dense" { options["rank"] = scale == "none" ? 10 : 3 }
-                    return Sample(
-                        path: .identity, correction: CorrectionSpecification(kind: kind, options: options), activation: .none)
+    /// Every kind of correction with every scale and every cap and clip, active and not, on one path.
+    static let branches: [Sample] = branches(on: .identity, clips: ["none", 0.05, 100])
+    /// Every other path with every kind of correction, every scale and every cap.
+    static let product: [Sample] = paths.filter { $0 != .identity }.flatMap { branches(on: $0, clips: ["none"]) }
+
+    private static func branches(on path: PathSpecification, clips: [OptionValue]) -> [Sample] {
+        ["low-rank", "bottleneck", "gated-low-rank", "dense"].flatMap { kind in
+            ["none", "1/sqrt(L)", "rezero", "layerscale"].flatMap { (scale: OptionValue) in
+                ["none", 0.2, 100].flatMap { (cap: OptionValue) in
+                    clips.map { clip in
+                        var options: [String: OptionValue] = ["scale": scale, "cap": cap, "outputClip": clip]
+                        if scale == "layerscale" { options["scaleStart"] = 0.4 }
+                        // As many units as the width: square factors have two Gram matrices of one size.
+                        if kind != "dense" { options["rank"] = scale == "none" ? 10 : 3 }
+                        // Among so many samples some point lies within a difference's step of a kink of relu.
+                        if kind == "dense" && path != .identity { options["activation"] = "tanh" }
+                        return Sample(
+                            path: path, correction: CorrectionSpecification(kind: kind, options: options), activation: .none)
+                    }
                 }
             }
         }
@@ -102,13 +110,13 @@ struct Sample: CustomTestStringConvertible, Hashable, Sendable {
 struct GradientTests {
     @Test(
         "equal those of the float64 twin, and the twin's equal its central differences, block by block",
-        arguments: Sample.all + Sample.branches)
+        arguments: Sample.all + Sample.branches + Sample.product)
     func gradientCheck(sample: Sample) async throws { try await GradientErrors.measured(sample).check() }
 
     @Test("have these worst relative errors, by kind of block")
     func worst() async throws {
         var worst: [String: BlockErrors] = [:]
-        for sample in Sample.all + Sample.branches {
+        for sample in Sample.all + Sample.branches + Sample.product {
             for (name, errors) in try await GradientErrors.measured(sample).blocks {
                 let kind = name.split(separator: ".").drop { $0 == "layers" || Int($0) != nil }.joined(separator: ".")
                 let owner =
@@ -130,7 +138,7 @@ struct GradientTests {
     @Test("are tested with biases that are not zero, and with caps and clips that bite and that do not")
     func crossing() throws {
         var (ofPaths, ofBranches) = ([PathSpecification: Set<String>](), [String: Set<String>]())
-        for sample in Sample.all + Sample.branches {
+        for sample in Sample.all + Sample.branches + Sample.product {
             let network = try sample.network()
             let parameters = Sample.parameters(network)
             for block in network.layout.blocks where block.role == .parameter {
@@ -210,7 +218,7 @@ struct LayerTests {
         return matrix
     }
 
-    @Test("D26, the adjoint test: ⟨u, J·v⟩ = ⟨Jᵀ·u, v⟩", arguments: Sample.all + Sample.branches)
+    @Test("D26, the adjoint test: ⟨u, J·v⟩ = ⟨Jᵀ·u, v⟩", arguments: Sample.all + Sample.branches + Sample.product)
     func adjoint(sample: Sample) throws { try Self.checkAdjoint(try sample.network(), 1) }
 
     static func checkAdjoint(_ network: Network, _ index: Int) throws {
@@ -267,7 +275,9 @@ struct LayerTests {
         for i in 0..<10 { for j in 0..<10 { #expect(abs(gram[i, j] - (i == j ? 1 : 0)) < 5e-6) } }
     }
 
-    @Test("certificates hold the singular values of the path and of the layer's Jacobian", arguments: Sample.all + Sample.branches)
+    @Test(
+        "certificates hold the singular values of the path and of the layer's Jacobian",
+        arguments: Sample.all + Sample.branches + Sample.product)
     func certificates(sample: Sample) throws { try Self.checkCertificates(try sample.network()) }
 
     static func checkCertificates(_ network: Network, at given: AlignedVector? = nil) throws {
