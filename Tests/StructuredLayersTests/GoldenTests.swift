@@ -40,6 +40,14 @@ struct GoldenTests {
             NetworkSpecification(
                 inputs: 3, outputs: 2, width: 4, depth: 1, path: PathSpecification(family: family, options: options),
                 correction: .bottleneck(rank: 2, activation: .tanh, cap: 0.3)))
+        let parameters = try Self.check(network, golden)
+        let map = network.materialisedPath(0, parameters)
+        let exactMap = golden["materialised"]!
+        for (index, value) in exactMap.enumerated() { #expect(abs(Double(map[index / 4, index % 4]) - value) < 1e-6) }
+    }
+
+    /// Sets the parameters of a case, compares the loss and every block's gradient, and returns the parameters.
+    static func check(_ network: Network, _ golden: [String: [Double]]) throws -> AlignedVector {
         var parameters = AlignedVector(count: network.layout.count)
         do {
             var all = parameters.mutableSpan
@@ -60,9 +68,6 @@ struct GoldenTests {
         }
         // One layer of width 4 in float32: some tens of roundings of 6e-8.
         #expect(abs(outcome.lossSum - golden["loss"]![0]) < 1e-5)
-        let map = network.materialisedPath(0, parameters)
-        let exactMap = golden["materialised"]!
-        for (index, value) in exactMap.enumerated() { #expect(abs(Double(map[index / 4, index % 4]) - value) < 1e-6) }
         for block in network.layout.blocks {
             let exact = try #require(golden["gradient:\(block.name)"])
             let size = exact.map { $0 * $0 }.reduce(0, +).squareRoot()
@@ -70,5 +75,6 @@ struct GoldenTests {
             let error = differences.map { $0 * $0 }.reduce(0, +).squareRoot()
             #expect(error < 2e-5 * max(1, size), "\(block.name)")
         }
+        return parameters
     }
 }

@@ -20,33 +20,8 @@ struct CorrectionGoldenTests {
         let network = try Network(
             NetworkSpecification(
                 inputs: 3, outputs: 2, width: 4, depth: 1, path: .identity, correction: try #require(Self.cases[name])))
-        var parameters = AlignedVector(count: network.layout.count)
-        do {
-            var all = parameters.mutableSpan
-            for block in network.layout.blocks {
-                let values = try #require(golden["parameter:\(block.name)"])
-                for (offset, index) in block.range.enumerated() { all[index] = Float(values[offset]) }
-            }
-        }
-        let inputs = Matrix(rows: 3, columns: 3, elements: try #require(golden["inputs"]).map { Float($0) })
-        var workspace = network.makeWorkspace(batch: 3)
-        network.derive(parameters.span, into: &workspace)
-        var gradient = AlignedVector(count: network.layout.count)
-        let outcome: MicrobatchOutcome
-        do {
-            var span = gradient.mutableSpan
-            outcome = network.gradient(
-                parameters: parameters.span, inputs: inputs.view, labels: [0, 1, 1], into: &span, workspace: &workspace)
-        }
-        // As in `GoldenTests`: some tens of roundings of 6e-8.
-        #expect(abs(outcome.lossSum - golden["loss"]![0]) < 1e-5)
+        let parameters = try GoldenTests.check(network, golden)
         let certificate = try network.certificates(parameters)[0].correctionUpper
         #expect(abs(certificate - golden["certificate"]![0]) < 1e-6 * certificate)
-        for block in network.layout.blocks {
-            let exact = try #require(golden["gradient:\(block.name)"])
-            let size = exact.map { $0 * $0 }.reduce(0, +).squareRoot()
-            let differences = zip(block.range, exact).map { index, value in Double(gradient.span[index]) - value }
-            #expect(differences.map { $0 * $0 }.reduce(0, +).squareRoot() < 2e-5 * max(1, size), "\(block.name)")
-        }
     }
 }
