@@ -179,6 +179,7 @@ struct ChaosTests {
             // Workers that stand still keep the first signal's snapshot from being taken.
             for id in begun { kill(id, SIGSTOP) }
             second.interrupt()
+            // Two signals at the same moment would arrive as one.
             usleep(300_000)
             second.interrupt()
             #expect(Program.wait(2) { !second.isRunning }, "it ends at once")
@@ -347,10 +348,12 @@ struct StoppedProcessTests {
             let run = RunFolder(path: directory)
             #expect(Program.wait(30) { run.lastStep ?? 0 > 50 })
             kill(coordinator.processIdentifier, SIGSTOP)
+            // Longer than every deadline there is.
             sleep(60)
             kill(coordinator.processIdentifier, SIGCONT)
             let before = run.lastStep ?? 0
             #expect(Program.wait(20) { run.lastStep ?? 0 > before + 50 })
+            // A loss that the pause caused might be declared a little later.
             sleep(3)
             #expect(try run.texts("SELECT change FROM membership") == ["joined", "joined"], "\(run.log.suffix(2000))")
             coordinator.interrupt()

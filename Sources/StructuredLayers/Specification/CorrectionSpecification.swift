@@ -11,7 +11,7 @@ public enum CorrectionScale: Hashable, Sendable {
     /// A trained number for each unit; all start at the option `scaleStart` (Touvron et al., 2021).
     case layerscale
 
-    static let expectation = "none, rezero, layerscale, a number from 1e-30 to 1e30, c/L or c/sqrt(L)"
+    static let expectation = "none, rezero, layerscale, \(DepthScaled.expectation)"
 
     /// Reads a scale as it stands in an experiment file; nil when it is not one.
     public init?(_ value: OptionValue) {
