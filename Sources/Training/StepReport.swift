@@ -2,23 +2,6 @@ import ExperimentFile
 import ParameterServer
 import SpectralDiagnostics
 
-/// One measured quantity of one diagnostic, as the run's record keeps it.
-public struct DiagnosticRow: Hashable, Sendable {
-    /// D1…D26.
-    public var diagnostic: String
-    /// 0 the embedding, 1…L the layers, L + 1 the readout; nil for the whole network.
-    public var layer: Int?
-    public var quantity: String
-    public var value: Measured
-
-    public init(_ diagnostic: String, layer: Int? = nil, _ quantity: String, _ value: Measured) {
-        self.diagnostic = diagnostic
-        self.layer = layer
-        self.quantity = quantity
-        self.value = value
-    }
-}
-
 /// What is known of a step once it is applied. Every value is a function of the experiment alone.
 public struct StepReport: Hashable, Sendable {
     public let step: Step
