@@ -1,47 +1,91 @@
 import ParameterServer
 
-/// What is measured inside the network while it learns, and how often.
+/// What is measured inside the network while it learns, how often, and at what cost. Never part of the trained weights.
 public struct DiagnosticsSpecification: Hashable, Sendable {
-    /// A diagnostic that can be chosen by name.
-    public enum Name: String, CaseIterable, Hashable, Sendable {
-        /// D1, D3, D4, D7: singular values, condition number, ranks and orthogonality of each layer's map.
-        case spectrum
-        /// D12: slopes of log-norms over depth.
-        case depthSlope = "depth-slope"
-        /// D19: gradient noise scale.
-        case noiseScale = "noise-scale"
-        /// D20: agreement of the microbatches' gradients.
-        case agreement
-        /// How much of its caps each correction uses.
-        case caps
-    }
-
-    /// Steps between measurements; 0 switches them off.
+    /// Steps between measurements of tiers T0 and T1; 0 switches them off.
     public var every: Step
     /// In the order of `Name`.
     public var select: [Name]
+    /// Patterns over the layers' names: see `includes(layer:depth:)`.
+    public var layers: [String]
+    /// The part of the wall time that diagnostics may take, in percent, kept by stretching the intervals; nil for no bound.
+    public var budget: Double?
+    /// Steps between probe rounds (tier T2); 0 for none.
+    public var probeEvery: Step
+    /// Training examples that a probe round evaluates, a multiple of `training.partitions`.
+    public var probeExamples: Int
 
-    /// Whether diagnostics are taken at `version`.
-    public func isDue(at version: Step) -> Bool { every > 0 && !select.isEmpty && version.isMultiple(of: every) }
+    /// Whether diagnostics of tiers T0 and T1 are taken at `version`.
+    public func isDue(at version: Step) -> Bool {
+        every > 0 && select.contains { $0.tier != .onProbes } && version.isMultiple(of: every)
+    }
+
+    /// Whether a probe round looks at `version`.
+    public func isProbeDue(at version: Step) -> Bool {
+        probeEvery > 0 && select.contains { $0.tier == .onProbes } && version.isMultiple(of: probeEvery)
+    }
 }
 
 extension DiagnosticsSpecification {
-    init(_ section: SettingsSection) throws(ExperimentError) {
-        every = Step(try section.integer("every", default: 50, in: 0...1_000_000_000))
-        let allowed = Name.allCases.map(\.rawValue)
-        if let words = try section.words("select") {
-            for word in words where Name(rawValue: word) == nil && word != "all" {
-                throw section.refusal(
-                    "select", word,
-                    "it must be a list of: \(allowed.joined(separator: ", "))\(SettingsSection.suggestion(for: word, among: allowed))"
-                )
-            }
-            select = words.contains("all") ? Name.allCases : Name.allCases.filter { words.contains($0.rawValue) }
-        } else {
-            select = Name.allCases
-        }
+    private static let intervals = 0...1_000_000_000
+
+    init(_ section: SettingsSection, depth: Int, partitions: Int) throws(ExperimentError) {
+        every = Step(try section.integer("every", default: 50, in: Self.intervals))
+        select = try Self.select(section)
+        layers = try Self.layers(section, depth: depth)
+        budget = try Self.budget(section)
+        let probes = select.contains { $0.tier == .onProbes } ? Int(every) : 0
+        probeEvery = Step(try section.integer("probeEvery", default: probes, in: Self.intervals))
+        probeExamples = try Self.probeExamples(section, partitions: partitions)
         try section.finish()
     }
 
-    var resolved: [(String, SettingsValue)] { [("every", .plain("\(every)")), ("select", .list(select.map(\.rawValue)))] }
+    private static func select(_ section: SettingsSection) throws(ExperimentError) -> [Name] {
+        guard let words = try section.words("select") else { return Name.cheap }
+        var chosen: Set<Name> = []
+        for word in words {
+            let names = Name.chosen(by: word)
+            if names.isEmpty {
+                let (allowed, ids) = (Name.allCases.map(\.rawValue), Name.allCases.flatMap(\.ids))
+                throw section.refusal(
+                    "select", word,
+                    "it must be a list of: \(allowed.joined(separator: ", ")); ids such as D12; patterns such as D1*; or all"
+                        + SettingsSection.suggestion(for: word, among: allowed + ids))
+            }
+            chosen.formUnion(names)
+        }
+        return Name.allCases.filter(chosen.contains)
+    }
+
+    /// `5`, `5%`, `2.5 %` or `none`.
+    private static func budget(_ section: SettingsSection) throws(ExperimentError) -> Double? {
+        let text = try section.text("budget", default: "5%")
+        if text == "none" { return nil }
+        var digits = text[...]
+        if digits.last == "%" { digits = digits.dropLast() }
+        while digits.last == " " { digits = digits.dropLast() }
+        guard let percent = Double(digits), percent.isFinite, (0...50).contains(percent) else {
+            throw section.refusal("budget", text, "it must be a percentage of the wall time from 0 to 50, as 5 or 5%, or none")
+        }
+        return percent
+    }
+
+    private static func probeExamples(_ section: SettingsSection, partitions: Int) throws(ExperimentError) -> Int {
+        let lowest = (64 + partitions - 1) / partitions * partitions
+        let count = try section.integer("probeExamples", default: lowest, in: 1...1_048_576)
+        guard count.isMultiple(of: partitions) else {
+            throw section.refusal(
+                "probeExamples", "\(count)",
+                "it must be divisible by training.partitions (\(partitions)); \((count / partitions + 1) * partitions) would do")
+        }
+        return count
+    }
+
+    var resolved: [(String, SettingsValue)] {
+        [
+            ("every", .plain("\(every)")), ("select", .list(select.map(\.rawValue))), ("layers", .list(layers)),
+            ("budget", .plain(budget.map { "\($0)%" } ?? "none")), ("probeEvery", .plain("\(probeEvery)")),
+            ("probeExamples", .plain("\(probeExamples)")),
+        ]
+    }
 }

@@ -13,6 +13,7 @@ public struct Experiment: Hashable, Sendable {
     public var optimizer: OptimizerSpecification
     public var training: TrainingSpecification
     public var diagnostics: DiagnosticsSpecification
+    public var record: RecordSpecification
     public var cluster: ClusterSpecification
 
     /// The network's specification for data of this shape.
@@ -49,7 +50,9 @@ extension Experiment {
         training = try TrainingSpecification(
             try top.section("training"), defaultPartitions: { PartitionPlan.defaultPartitions(batch: $0) })
         optimizer = try OptimizerSpecification(try top.section("optimizer"), steps: training.steps)
-        diagnostics = try DiagnosticsSpecification(try top.section("diagnostics"))
+        diagnostics = try DiagnosticsSpecification(
+            try top.section("diagnostics"), depth: model.depth, partitions: training.partitions)
+        record = try RecordSpecification(try top.section("record"))
         cluster = try ClusterSpecification(try top.section("cluster"))
         try top.finish()
     }
@@ -73,7 +76,8 @@ extension Experiment {
             ("name", .text(name)), ("seed", .plain("\(seed)")), ("data", .section(data.resolved)),
             ("model", .section(model.resolved(path: model.path.options, correction: model.correction.options))),
             ("optimizer", .section(optimizer.resolved)), ("training", .section(training.resolved)),
-            ("diagnostics", .section(diagnostics.resolved)), ("cluster", .section(cluster.resolved)),
+            ("diagnostics", .section(diagnostics.resolved)), ("record", .section(record.resolved)),
+            ("cluster", .section(cluster.resolved)),
         ]).yaml()
     }
 }

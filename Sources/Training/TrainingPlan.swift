@@ -57,8 +57,8 @@ public struct TrainingPlan: Sendable {
     /// The versions whose parameters are validated or examined, or saved.
     public var captures: CaptureSchedule {
         let training = experiment.training
-        let select = experiment.diagnostics.select
-        let diagnosed = select.contains(.spectrum) || select.contains(.caps) ? experiment.diagnostics.every : 0
+        let onWeights = experiment.diagnostics.select.contains { $0.tier == .onTheWeights }
+        let diagnosed = onWeights ? experiment.diagnostics.every : 0
         return CaptureSchedule(
             parametersEvery: [training.validateEvery, diagnosed], completeEvery: training.checkpointEvery, last: training.steps)
     }
