@@ -63,6 +63,7 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
+        room("Checksums"),
         room("LinearAlgebra", uses: ["COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
         room("StructuredLayers", uses: ["LinearAlgebra"]),
         room("Datasets", uses: ["LinearAlgebra", "CDigits", "CZlib", crypto]),
@@ -71,9 +72,9 @@ let package = Package(
         room("ExperimentFile", uses: ["StructuredLayers", "Datasets", "ParameterServer", .product(name: "Yams", package: "Yams")]),
         room("ShardKernels", uses: ["LinearAlgebra", "ParameterServer"]),
         room("Training", uses: ["ExperimentFile", "ShardKernels", "SpectralDiagnostics"]),
-        room("WireProtocol", uses: ["ParameterServer"]),
+        room("WireProtocol", uses: ["ParameterServer", "Checksums"]),
         room("Transport", uses: ["CZeroMQ", "WireProtocol"]),
-        room("RunStore", uses: [.product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
+        room("RunStore", uses: ["Checksums", .product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
         room("ClusterSimulator", uses: ["ParameterServer", "ShardKernels", "Training", "RunStore"]),
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
         room(
@@ -89,9 +90,9 @@ let package = Package(
         tests("ExperimentFileTests", uses: ["ExperimentFile"]),
         tests("ShardKernelsTests", uses: ["ShardKernels"]),
         tests("TrainingTests", uses: ["Training"]),
-        tests("WireProtocolTests", uses: ["WireProtocol"]),
+        tests("WireProtocolTests", uses: ["WireProtocol", "Checksums"]),
         tests("TransportTests", uses: ["Transport"]),
-        tests("RunStoreTests", uses: ["RunStore"]),
+        tests("RunStoreTests", uses: ["RunStore", "Checksums"]),
         tests("ClusterSimulatorTests", uses: ["ClusterSimulator"]),
         tests(
             "ClusterTests",
@@ -108,6 +109,6 @@ let package = Package(
 if Context.environment["PLUMB_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["WireProtocol", "Datasets", "RunStore", "ExperimentFile"], path: "Tests/Fuzz",
+            name: "fuzz", dependencies: ["Checksums", "WireProtocol", "Datasets", "RunStore", "ExperimentFile"], path: "Tests/Fuzz",
             exclude: ["run.sh", "corpus"], swiftSettings: strict))
 }

@@ -73,6 +73,7 @@ final class RunRecorder {
     private var lastSpectra: [LayerSpectrum] = []
     private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
+    private var eventFiles: EventFiles
 
     /// Opens the record; on a resumed run what was recorded after the snapshot must come again.
     init(
@@ -86,6 +87,7 @@ final class RunRecorder {
         self.log = log
         examiner = VersionExaminer(plan)
         record = try RunRecord(path: directory.recordPath)
+        eventFiles = EventFiles(of: directory, areWanted: plan.experiment.record.tensorboard)
         record.meta("plumb_version", build)
         record.meta("name", plan.experiment.name)
         record.meta("parameters", String(plan.network.layout.parameterCount))
@@ -145,7 +147,14 @@ final class RunRecorder {
         if ContinuousClock.now - lastFlush > .milliseconds(500) {
             try flush()
             lastFlush = .now
+            updateEventFiles()
         }
+    }
+
+    private func updateEventFiles(isLast: Bool = false) {
+        guard let complaint = eventFiles.update(isLast: isLast) else { return }
+        log.warning("\(complaint)")
+        display?.note(complaint)
     }
 
     /// Writes rows; a disk that takes none is complained of once, and tried again later.
@@ -183,6 +192,7 @@ final class RunRecorder {
         timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
         weightsDigest = nil
         isBetweenTimelines = true
+        eventFiles.beginAgain()
         outlets?.snapshotLoaded(version, timeline, state)
     }
 
@@ -317,6 +327,8 @@ final class RunRecorder {
             microbatchesPerWorker: contributions, runDirectory: directory.path)
         record.meta("weights_sha256", weightsDigest)
         record.meta("summary", try summary.jsonLine())
+        try record.flush()
+        updateEventFiles(isLast: true)
         try record.close()
         return RunResult(summary: summary, spectra: lastSpectra, diagnostics: lastDiagnostics)
     }
@@ -324,6 +336,7 @@ final class RunRecorder {
     /// Keeps what there is of a run that did not finish.
     func abandon(reason: String, at step: Step = 0) {
         record.event(step: step, kind: "ended", subject: "run", detail: reason)
+        if (try? record.flush()) != nil { updateEventFiles(isLast: true) }
         try? record.abandon()
     }
 }

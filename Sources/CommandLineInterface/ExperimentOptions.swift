@@ -17,7 +17,7 @@ struct ExperimentOptions: ParsableArguments {
     @Option(help: "Where the run is kept; by default runs/NAME-TIME.")
     var runDir: String?
 
-    @Option(help: "Goes on with the run in this directory from its last snapshot; --set may change cluster.* alone.")
+    @Option(help: "Goes on with the run in this directory from its last snapshot; --set may change cluster.* and record.* alone.")
     var resume: String?
 
     func validate() throws {
@@ -54,10 +54,10 @@ struct ExperimentOptions: ParsableArguments {
         let begun = try Experiment(yaml: text, source: directory.experimentPath)
         let changed = try Experiment(yaml: text, source: directory.experimentPath, overrides: overrides)
         var same = changed
-        same.cluster = begun.cluster
+        (same.cluster, same.record) = (begun.cluster, begun.record)
         guard same == begun else {
             throw RefusedInput(
-                "a resumed run keeps its experiment, or its bits would be another's; --set may change cluster.* alone, for anything "
+                "a resumed run keeps its experiment, or its bits would be another's; --set may change cluster.* and record.* alone, for anything "
                     + "else start a new run")
         }
         return changed

@@ -5,6 +5,9 @@ public struct RunDirectory: Hashable, Sendable {
     /// The path of the directory, as given.
     public let path: String
 
+    /// The places of a run in the directory `path`, whether there is one or not.
+    public init(path: String) { self.path = path }
+
     /// The resolved experiment, every default written out.
     public var experimentPath: String { "\(path)/experiment.yaml" }
     /// Metrics, spectra, events, membership: see `RunRecord`.
@@ -13,6 +16,8 @@ public struct RunDirectory: Hashable, Sendable {
     public var logPath: String { "\(path)/log.jsonl" }
     /// Where `CheckpointStore` works.
     public var checkpointsPath: String { "\(path)/checkpoints" }
+    /// Event files that show the record in TensorBoard: see `TensorBoardLog`.
+    public var tensorboardPath: String { "\(path)/tensorboard" }
     /// The lock file of the run's coordinator: see `CoordinatorLease`.
     public var leasePath: String { "\(path)/lease" }
 

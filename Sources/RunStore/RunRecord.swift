@@ -53,6 +53,8 @@ public final class RunRecord {
         try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
         try queue.write { try $0.execute(sql: Self.schema) }
         add("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [String(Self.schemaVersion)])
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        add("INSERT OR IGNORE INTO meta VALUES ('begun_unix_ms', ?)", [String(now)])
         try flush()
     }
 

@@ -1,3 +1,4 @@
+import Checksums
 import ParameterServer
 
 /// Where each field starts; the byte table of `docs/wire-protocol.md`.

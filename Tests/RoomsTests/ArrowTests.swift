@@ -5,6 +5,7 @@ import Testing
 @Suite("The rooms' arrows")
 struct ArrowTests {
     static let allowed: [String: Set<String>] = [
+        "Checksums": [],
         "LinearAlgebra": ["COpenBLAS", "CVectorKernels", "Crypto"],
         "StructuredLayers": ["LinearAlgebra"],
         "Datasets": ["LinearAlgebra", "CDigits", "CZlib", "Crypto"],
@@ -17,9 +18,9 @@ struct ArrowTests {
             "ShardKernels",
             "Crypto",
         ],
-        "WireProtocol": ["ParameterServer"],
+        "WireProtocol": ["ParameterServer", "Checksums"],
         "Transport": ["ParameterServer", "WireProtocol", "CZeroMQ"],
-        "RunStore": ["GRDB", "Crypto", "Logging"],
+        "RunStore": ["Checksums", "GRDB", "Crypto", "Logging"],
         "ClusterSimulator": [
             "StructuredLayers",
             "LinearAlgebra", "ExperimentFile", "ParameterServer", "ShardKernels", "Training", "RunStore",

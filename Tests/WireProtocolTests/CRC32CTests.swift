@@ -1,5 +1,5 @@
+import Checksums
 import Testing
-import WireProtocol
 
 @Suite("CRC-32C")
 struct CRC32CTests {

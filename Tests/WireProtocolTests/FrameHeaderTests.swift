@@ -1,3 +1,4 @@
+import Checksums
 import ParameterServer
 import Testing
 import WireProtocol

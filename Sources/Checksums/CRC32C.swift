@@ -1,4 +1,4 @@
-/// The Castagnoli cyclic redundancy check, which guards frame headers.
+/// The Castagnoli cyclic redundancy check, which guards frame headers and the entries of event files.
 ///
 /// Source: RFC 3720, appendix B.4 (polynomial 0x1EDC6F41, reflected, initial value and final exclusive or of all ones).
 public enum CRC32C {

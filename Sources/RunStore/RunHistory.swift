@@ -1,0 +1,172 @@
+import Foundation
+import GRDB
+
+/// A run's record, `run.sqlite`, for those who look at it while or after it is written: in pieces, in the order of the writing.
+///
+/// Every call blocks and throws what SQLite says. Rows have numbers that grow within a table until a replay takes rows out.
+public final class RunHistory {
+    private let queue: DatabaseQueue
+
+    /// Opens the record at `path`, to read it and nothing else.
+    public init(reading path: String) throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        queue = try DatabaseQueue(path: path, configuration: configuration)
+    }
+
+    public func close() throws { try queue.close() }
+
+    /// A fact of the run.
+    public func meta(_ key: String) throws -> String? {
+        try queue.read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
+    }
+
+    public struct Step: Hashable, Sendable {
+        public var step: Int64
+        /// NaN where the record has none.
+        public var trainLoss: Double
+        public var trainAccuracy: Double
+        public var gradientNorm: Double?
+        public var learningRate: Double
+        /// Wall time of the step; nil where it is not known.
+        public var seconds: Double?
+        public var samplesPerSecond: Double?
+    }
+
+    /// Up to `limit` steps after number `row`, ascending.
+    public func steps(after row: Int64 = -1, limit: Int = .max) throws -> [Step] {
+        let sql = """
+            SELECT s.*, t.wall_seconds, t.samples_per_second FROM steps s LEFT JOIN step_timings t USING (step)
+            WHERE s.step > ? ORDER BY s.step LIMIT ?
+            """
+        return try queue.read { database in
+            try Row.fetchAll(database, sql: sql, arguments: [row, limit]).map { row in
+                Step(
+                    step: row["step"], trainLoss: row["train_loss"] ?? .nan, trainAccuracy: row["train_accuracy"],
+                    gradientNorm: row["gradient_norm"], learningRate: row["learning_rate"], seconds: row["wall_seconds"],
+                    samplesPerSecond: row["samples_per_second"])
+            }
+        }
+    }
+
+    public struct Validation: Hashable, Sendable {
+        public var row: Int64
+        public var step: Int64
+        /// `validation` or `test`.
+        public var split: String
+        public var loss: Double
+        public var accuracy: Double
+    }
+
+    /// Up to `limit` evaluations after number `row`.
+    public func validations(after row: Int64 = 0, limit: Int = .max) throws -> [Validation] {
+        try rows("SELECT rowid AS row, * FROM validations", after: row, limit).map { row in
+            Validation(
+                row: row["row"], step: row["step"], split: row["split"], loss: row["loss"] ?? .nan, accuracy: row["accuracy"])
+        }
+    }
+
+    /// One measured quantity.
+    public struct Quantity: Hashable, Sendable {
+        public var row: Int64
+        public var step: Int64
+        /// nil the whole network.
+        public var layer: Int?
+        public var diagnostic: String
+        public var quantity: String
+        /// nil for n/a.
+        public var value: Double?
+        public var uncertainty: Double?
+        public var reason: String?
+
+        init(_ row: Row) {
+            self.row = row["row"]
+            step = row["step"]
+            layer = row["layer"]
+            diagnostic = row["diagnostic"]
+            quantity = row["quantity"]
+            value = row["value"]
+            uncertainty = row["uncertainty"]
+            reason = row["reason"]
+        }
+    }
+
+    /// Up to `limit` quantities after number `row`.
+    public func quantities(after row: Int64 = 0, limit: Int = .max) throws -> [Quantity] {
+        try rows("SELECT rowid AS row, * FROM layer_diagnostics", after: row, limit).map(Quantity.init)
+    }
+
+    /// Every measurement of one quantity, by step and layer, the whole network before the embedding. O(its rows).
+    public func measurements(_ diagnostic: String, _ quantity: String) throws -> [Quantity] {
+        let sql = """
+            SELECT rowid AS row, * FROM layer_diagnostics WHERE diagnostic = ? AND quantity = ? ORDER BY step, layer
+            """
+        return try queue.read { try Row.fetchAll($0, sql: sql, arguments: [diagnostic, quantity]).map(Quantity.init) }
+    }
+
+    /// The quantities that the run has measured, in the order of their first rows.
+    public func measuredQuantities() throws -> [(diagnostic: String, quantity: String)] {
+        try queue.read { database in
+            try Row.fetchAll(database, sql: "SELECT diagnostic, quantity FROM layer_diagnostics GROUP BY 1, 2 ORDER BY MIN(rowid)")
+                .map { ($0["diagnostic"], $0["quantity"]) }
+        }
+    }
+
+    public struct Spectrum: Hashable, Sendable {
+        public var row: Int64
+        public var step: Int64
+        public var layer: Int
+        public var tensor: String
+        /// Descending.
+        public var singularValues: [Float]
+    }
+
+    /// Up to `limit` spectra after number `row`.
+    public func spectra(after row: Int64 = 0, limit: Int = .max) throws -> [Spectrum] {
+        try rows("SELECT rowid AS row, * FROM spectra", after: row, limit).map { row in
+            Spectrum(
+                row: row["row"], step: row["step"], layer: row["layer"], tensor: row["tensor"],
+                singularValues: Self.floats(row["singular_values"]))
+        }
+    }
+
+    /// The smallest singular value of every matrix at every step, by step and layer. O(matrices × steps), whatever their size.
+    public func smallestSingularValues() throws -> [(step: Int64, layer: Int, value: Float)] {
+        let sql = "SELECT step, layer, substr(singular_values, -4) AS tail FROM spectra WHERE count > 0 ORDER BY step, layer"
+        return try queue.read { database in
+            try Row.fetchAll(database, sql: sql).map { ($0["step"], $0["layer"], Self.floats($0["tail"]).last ?? .nan) }
+        }
+    }
+
+    public struct Event: Hashable, Sendable {
+        public var unixMilliseconds: Int64
+        public var step: Int64
+        public var kind: String
+        public var subject: String
+        public var detail: String
+    }
+
+    /// Events of one kind, in their order.
+    public func events(kind: String) throws -> [Event] {
+        try queue.read { database in
+            try Row.fetchAll(database, sql: "SELECT * FROM events WHERE kind = ? ORDER BY id", arguments: [kind]).map { row in
+                Event(
+                    unixMilliseconds: row["at_unix_ms"], step: row["step"], kind: row["kind"], subject: row["subject"],
+                    detail: row["detail"])
+            }
+        }
+    }
+
+    private func rows(_ select: String, after row: Int64, _ limit: Int) throws -> [Row] {
+        try queue.read { try Row.fetchAll($0, sql: "\(select) WHERE rowid > ? ORDER BY rowid LIMIT ?", arguments: [row, limit]) }
+    }
+
+    /// Little-endian float32; bytes that are left over are left out.
+    private static func floats(_ bytes: Data) -> [Float] {
+        let bytes = [UInt8](bytes)
+        return stride(from: 0, to: bytes.count - bytes.count % 4, by: 4).map { start in
+            Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[start + $1]) << (8 * UInt32($1)) })
+        }
+    }
+}
