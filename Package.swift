@@ -100,6 +100,7 @@ let package = Package(
                 "Cluster", "LinearAlgebra", "ParameterServer", "Transport", "WireProtocol", "plumb", "own-layer",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        tests("CommandLineInterfaceTests", uses: ["CommandLineInterface", "RunStore"]),
         tests("RoomsTests", uses: []),
     ] + ownLayer,
     swiftLanguageModes: [.v6]

@@ -14,7 +14,8 @@ struct Plumb: ParsableCommand {
             "Trains deep networks of structured layers with a parameter server, and shows what happens inside while they learn.",
         version: Invocation.version,
         subcommands: [
-            Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Bench.self, DataCommand.self, Doctor.self,
+            Train.self, Coordinator.self, Worker.self, Evaluate.self, Inspect.self, Export.self, Bench.self, DataCommand.self,
+            Doctor.self,
             Init.self, Status.self, Stop.self, Simulate.self,
         ])
 }

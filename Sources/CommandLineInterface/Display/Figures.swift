@@ -14,6 +14,14 @@ enum Figures {
         return String(format: "%.2e", value)
     }
 
+    /// Three significant digits: 3.54, 0.0123, 1.2e+05.
+    static func brief(_ value: Double) -> String {
+        if value == 0 { return "0" }
+        let digits = String(format: "%.2e", value)
+        guard let mark = digits.lastIndex(of: "e"), let exponent = Int(digits[digits.index(after: mark)...]) else { return digits }
+        return (-3...4).contains(exponent) ? String(format: "%.\(max(0, 2 - exponent))f", value) : String(format: "%.1e", value)
+    }
+
     /// 97.22 %
     static func percent(_ fraction: Double?) -> String {
         guard let fraction else { return "n/a" }

@@ -61,7 +61,8 @@ final class RunSession: Sendable {
     /// Shows what the run amounts to.
     func end(with result: RunResult) throws {
         display.finish()
-        for line in ResultTable.lines(result) { display.note(line) }
+        let view = try RunView(of: result.summary.runDirectory).shortLines(.ofThisTerminal())
+        for line in [""] + view + ResultTable.lines(result) { display.note(line) }
         log.info("run finished", metadata: ["weightsSHA256": "\(result.summary.weightsSHA256)"])
         file.close()
         if json { print(try result.summary.jsonLine()) }

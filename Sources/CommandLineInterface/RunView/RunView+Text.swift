@@ -1,0 +1,111 @@
+/// The view as lines of text.
+extension RunView {
+    /// The whole view.
+    func lines(_ style: TerminalStyle) -> [String] {
+        var lines = [heading, ""]
+        lines += curves("the run over \(steps) steps", training, style)
+        lines += curves("the whole network", network, style)
+        lines += depth(layers, style)
+        lines += measured
+        lines += intervalLines
+        return Self.trimmed(lines).map(style.shown)
+    }
+
+    /// The view in about 15 lines, for the end of a run.
+    func shortLines(_ style: TerminalStyle) -> [String] {
+        let curves = Self.shortCurves.compactMap { quantity in (training + network).first { $0.quantity == quantity } }
+        let depths = Self.shortLayers.compactMap { quantity in layers.first { $0.quantity == quantity } }
+        let lines = self.curves("over \(steps) steps", curves, style) + depth(depths, style) + intervalLines
+        return Self.trimmed(lines).map(style.shown)
+    }
+
+    private static let shortCurves = [
+        "train loss", "validation accuracy", "delta_slope_decades_per_layer", "activation_slope_decades_per_layer",
+        "noise_scale_examples", "agreement",
+    ]
+    private static let shortLayers = [
+        "spectral_norm", "smallest_singular_value", "stable_rank", "effective_rank", "orthogonality_error", "cap_utilisation",
+    ]
+
+    private var heading: String {
+        let size = parameters.map { ", \(Figures.count(Double($0))) parameters" } ?? ""
+        return "\(name): \(steps) steps\(isFinished ? ", finished" : "")\(size)   \(run)"
+    }
+
+    /// One line a curve: its name, its course, first and last value, smallest and largest.
+    private func curves(_ title: String, _ curves: [Curve], _ style: TerminalStyle) -> [String] {
+        var table = SparkTable([title, "", "first → last", "min … max"])
+        for curve in curves {
+            let label = curve.name.label
+            guard let last = curve.values.last, last != nil || !curve.numbers.isEmpty else {
+                table.append([label, "n/a: \(curve.reason ?? "not measured")"])
+                continue
+            }
+            table.append(
+                [
+                    label, "", Self.change(curve),
+                    Self.range(curve.numbers) + (curve.name.unit.isEmpty ? "" : "  \(curve.name.unit)"),
+                ],
+                sparks: [1: curve.values])
+        }
+        return curves.isEmpty ? [] : table.lines(style) + [""]
+    }
+
+    /// One line a quantity: its course over the layers with smallest and largest value, and its median's course over the steps.
+    private func depth(_ layers: [LayeredCurve], _ style: TerminalStyle) -> [String] {
+        var table = SparkTable(["layers, first to last", "depth", "min … max", "time", "median, first → last"])
+        var notes: [String] = []
+        for curve in layers {
+            notes += missing(curve)
+            if curve.numbers.isEmpty && curve.medians.numbers.isEmpty { continue }
+            table.append(
+                [curve.name.label, "", Self.range(curve.numbers), "", Self.change(curve.medians)],
+                sparks: [1: curve.values, 3: curve.medians.values])
+        }
+        return layers.isEmpty ? [] : table.lines(style) + notes + [""]
+    }
+
+    /// `D3 condition number: n/a at step 50 in 2 of 10 layers (3, 4): …`
+    private func missing(_ curve: LayeredCurve) -> [String] {
+        let missing = curve.layers.indices.filter { curve.values[$0] == nil }.map { curve.layers[$0] }
+        guard let first = missing.first else { return [] }
+        return [
+            "\(curve.name.label): n/a at step \(curve.step) in \(missing.count) of \(curve.layers.count) layers "
+                + "(\(StatusText.ranges(missing))): \(curve.reasons[first] ?? "no reason given")"
+        ]
+    }
+
+    private static func change(_ curve: Curve) -> String {
+        let last = curve.values.last.flatMap { $0 }.map(Figures.brief) ?? "n/a"
+        let spread = curve.uncertainty.map { " ± \(Figures.brief($0))" } ?? ""
+        guard curve.steps.count > 1 else { return last + spread }
+        return "\(curve.values.first.flatMap { $0 }.map(Figures.brief) ?? "n/a") → \(last)\(spread)"
+    }
+
+    private static func range(_ numbers: [Double]) -> String {
+        guard let low = numbers.min(), let high = numbers.max() else { return "n/a" }
+        return low == high ? Figures.brief(low) : "\(Figures.brief(low)) … \(Figures.brief(high))"
+    }
+
+    private var measured: [String] {
+        occasions.map { occasion in
+            let (steps, names) = (occasion.steps, occasion.diagnostics.joined(separator: ", "))
+            guard let first = steps.first, let last = steps.last, steps.count > 1 else {
+                return "measured once, at step \(steps.first ?? 0): \(names)"
+            }
+            let gaps = zip(steps, steps.dropFirst()).map { $1 - $0 }
+            let (least, most) = (gaps.min() ?? 0, gaps.max() ?? 0)
+            let interval = least == most ? "\(least)" : "\(least) to \(most)"
+            return "measured \(steps.count) times, every \(interval) steps from \(first) to \(last): \(names)"
+        }
+    }
+
+    private var intervalLines: [String] {
+        intervals.isEmpty
+            ? [] : ["intervals stretched to keep the budget: \(intervals.count)"] + intervals.suffix(3).map { "  \($0)" }
+    }
+
+    private static func trimmed(_ lines: [String]) -> [String] {
+        Array(lines.reversed().drop { $0.isEmpty }.reversed())
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import RunStore
+import Testing
+
+@testable import CommandLineInterface
+
+@Suite("The view of a run")
+struct RunViewTests {
+    static let style = TerminalStyle(width: 100, isUnicode: true)
+
+    /// A run of ten steps and four layers that was looked at twice.
+    static func withRun<R>(layers: Int = 4, _ body: (String) throws -> R) throws -> R {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "plumb-view-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let record = try RunRecord(path: "\(folder)/run.sqlite")
+        record.meta("name", "toy")
+        record.meta("parameters", "12345")
+        for step in 0..<10 as Range<UInt64> {
+            record.step(
+                step, trainLoss: 1 / Double(step + 1), trainAccuracy: 0.5, gradientNorm: nil, clipScale: 1, learningRate: 0.1)
+        }
+        for step in [0, 8] as [UInt64] {
+            for layer in 0..<layers {
+                record.diagnostic(
+                    step, layer: layer, diagnostic: "D1", quantity: "spectral_norm", value: Double(layer + 1) * (step == 0 ? 1 : 2),
+                    uncertainty: nil, reason: nil)
+                record.spectrum(step, layer: layer, tensor: "t\(layer)", singularValues: [Float(layer + 1), 0.5])
+                record.diagnostic(
+                    step, layer: layer, diagnostic: "D3", quantity: "condition_number", value: layer == 2 ? nil : 7,
+                    uncertainty: nil, reason: layer == 2 ? "rank deficient" : nil)
+                record.diagnostic(
+                    step, layer: layer, diagnostic: "D18", quantity: "some_new_thing", value: pow(10, Double(layer)),
+                    uncertainty: nil,
+                    reason: nil)
+            }
+            record.diagnostic(
+                step, layer: nil, diagnostic: "D12", quantity: "delta_slope_decades_per_layer", value: -0.25, uncertainty: 0.01,
+                reason: nil)
+            record.diagnostic(
+                step, layer: nil, diagnostic: "D14", quantity: "sharpness", value: nil, uncertainty: nil, reason: "no probe round")
+        }
+        record.event(step: 8, kind: "diagnostics interval", subject: "D1", detail: "every 4 steps became every 8")
+        try record.close()
+        return try body(folder)
+    }
+
+    @Test("values over depth and time, with the ends that are not in the record as rows of their own")
+    func values() throws {
+        try Self.withRun { folder in
+            let view = try RunView(of: folder)
+            #expect(view.steps == 10 && view.parameters == 12345 && !view.isFinished)
+            #expect(
+                view.layers.map(\.quantity) == ["spectral_norm", "smallest_singular_value", "condition_number", "some_new_thing"])
+            let norm = try #require(view.layers.first)
+            #expect(norm.step == 8 && norm.layers == [0, 1, 2, 3] && norm.values == [2, 4, 6, 8])
+            #expect(norm.medians.steps == [0, 8] && norm.medians.values == [2.5, 5])
+            #expect(view.layers[1].values == [0.5, 0.5, 0.5, 0.5])
+            #expect(view.layers[2].reasons == [2: "rank deficient"] && view.layers[2].values == [7, 7, nil, 7])
+            #expect(view.network.map(\.quantity) == ["delta_slope_decades_per_layer", "sharpness"])
+            #expect(view.training.map(\.quantity) == ["train loss", "train accuracy", "learning rate"], "no norm was recorded")
+        }
+    }
+
+    @Test("the lines say what, when, and why not, and fit the terminal")
+    func text() throws {
+        try Self.withRun { folder in
+            let lines = try RunView(of: folder).lines(Self.style)
+            func line(_ start: String) -> String { lines.first { $0.hasPrefix(start) } ?? "" }
+            #expect(lines[0].hasPrefix("toy: 10 steps, 12,345 parameters"))
+            #expect(line("train loss").contains("1.00 → 0.100") && line("train loss").contains("█"))
+            #expect(line("D1 σ max").contains("▁▃▆█") && line("D1 σ max").contains("2.00 … 8.00"))
+            #expect(line("D1 σ max").hasSuffix("2.50 → 5.00"))
+            #expect(line("D3 condition number  ").contains("▄▄·▄"))
+            #expect(line("D3 condition number:") == "D3 condition number: n/a at step 8 in 1 of 4 layers (2): rank deficient")
+            #expect(line("D18 some new thing").contains("▁▃▆█"), "decades")
+            #expect(line("D12 delta slope").contains("-0.250 → -0.250 ± 0.0100") && line("D12 delta").hasSuffix("decades/layer"))
+            #expect(line("D14 sharpness").contains("n/a: no probe round"))
+            #expect(lines.contains("measured 2 times, every 8 steps from 0 to 8: D1, D3, D12, D14, D18"))
+            #expect(lines.contains("  step 8: D1, every 4 steps became every 8"))
+            for width in [80, 100, 120] {
+                for isUnicode in [true, false] {
+                    let lines = try RunView(of: folder).lines(TerminalStyle(width: width, isUnicode: isUnicode))
+                    #expect(lines.dropFirst().allSatisfy { $0.count <= width || $0.contains("n/a at step") })
+                    #expect(isUnicode || lines.allSatisfy { $0.allSatisfy(\.isASCII) })
+                }
+            }
+            #expect(try RunView(of: folder).shortLines(Self.style).count <= 18)
+        }
+    }
+
+    @Test("a record without steps or measurements has a view too, and a folder without a record is refused")
+    func empty() throws {
+        try Self.withRun(layers: 0) { folder in
+            #expect(try RunView(of: folder).layers.isEmpty)
+            #expect(try !RunView(of: folder).lines(Self.style).isEmpty)
+            try FileManager.default.removeItem(atPath: "\(folder)/run.sqlite")
+            try RunRecord(path: "\(folder)/run.sqlite").close()
+            #expect(try RunView(of: folder).lines(Self.style).count == 1)
+            try FileManager.default.removeItem(atPath: "\(folder)/run.sqlite")
+            #expect { try RunView(of: folder) } throws: { "\($0)".contains("there is no run.sqlite") }
+        }
+    }
+
+    @Test("the locale decides between blocks and letters")
+    func locale() {
+        #expect(TerminalStyle.isUnicode(["LANG": "de_DE.UTF-8"]) && TerminalStyle.isUnicode(["LC_CTYPE": "C.utf8", "LANG": "C"]))
+        #expect(!TerminalStyle.isUnicode([:]) && !TerminalStyle.isUnicode(["LC_ALL": "C", "LANG": "de_DE.UTF-8"]))
+        #expect(
+            TerminalStyle.ofThisTerminal(["COLUMNS": "300"]).width == 120
+                && TerminalStyle.ofThisTerminal(["COLUMNS": "9"]).width == 80)
+    }
+}
