@@ -71,7 +71,7 @@ func conduct(
 ) throws -> CurvatureReport {
     var conductor = CurvatureConductor(options, layout: layout, examples: examples)
     let held = (0..<count).map { shard in layout.chunks.filter { $0.index % count == shard } }
-    var shards = held.map { KrylovShard(chunks: $0, steps: options.steps) }
+    var shards = held.map { KrylovShard(chunks: $0) }
     for shard in 0..<count {
         for (position, chunk) in held[shard].enumerated() {
             shards[shard].setParameters(parameters.span.extracting(chunk.range), ofChunk: position)

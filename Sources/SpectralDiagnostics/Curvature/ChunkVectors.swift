@@ -15,13 +15,13 @@ struct ChunkVectors: Sendable {
     private var diagonals: [AlignedVector] = []
     private var step: Float = 0
 
-    init(_ chunk: KrylovChunk, steps: Int) {
+    init(_ chunk: KrylovChunk) {
         self.chunk = chunk
         let start = chunk.range.lowerBound
         pieces = chunk.pieces.map { $0.range.lowerBound - start..<$0.range.upperBound - start }
         let length = TiledBasis.padded(chunk.range.count)
         parameters = AlignedVector(count: chunk.range.count)
-        basis = TiledBasis(elements: chunk.range.count, capacity: steps)
+        basis = TiledBasis(elements: chunk.range.count)
         last = AlignedVector(count: length)
         work = AlignedVector(count: length)
     }
@@ -57,9 +57,11 @@ struct ChunkVectors: Sendable {
         case .publish(let step): self.step = Float(step)
         case .difference(let scale):
             scaleWork(by: Float(scale))
-            values = sweep([], products: true)
+            values = basis.products(work) + [VectorKernels.sumOfSquares(work.span)]
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
-        case .orthogonalise(let coefficients): values = sweep(coefficients, products: true)
+        case .orthogonalise(let coefficients, let verifies):
+            basis.subtract(coefficients, from: &work)
+            values = (verifies ? basis.products(work) : []) + [VectorKernels.sumOfSquares(work.span)]
         case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)
@@ -96,10 +98,6 @@ struct ChunkVectors: Sendable {
         VectorKernels.scale(&w, by: factor)
     }
 
-    private mutating func sweep(_ coefficients: [Double], products: Bool) -> [Double] {
-        basis.sweep(&work, subtracting: coefficients, products: products)
-    }
-
     private mutating func observeDiagonal(_ dimension: Float) -> (values: [Double], layers: [Int]) {
         var observed = last
         do {
@@ -130,7 +128,7 @@ struct ChunkVectors: Sendable {
     }
 
     private mutating func extend(_ coefficients: [Double], _ scale: Float) {
-        if !coefficients.isEmpty { _ = sweep(coefficients, products: false) }
+        if !coefficients.isEmpty { basis.subtract(coefficients, from: &work) }
         do {
             let work = work
             var v = last.mutableSpan

@@ -1,27 +1,29 @@
 import StructuredLayers
 
-/// The coordinator's half of the Hessian's Krylov methods, D14–D17: Lanczos with full reorthogonalisation over vectors that it never
+/// The coordinator's half of the Hessian's Krylov methods, D14–D18: Lanczos with full reorthogonalisation over vectors that it never
 /// sees. Tier T2; 2 gradients of the probe batch and two rounds of sums a product.
 ///
 /// A pure state machine: carry out `action`, report what came of it by `complete`, until it is `finished`. Partial sums are added in
 /// the chunks' order, so the report is a function of θ, the batch and the options, not of how chunks are spread over shards.
 ///
-/// An inner product of w with the basis is taken again after its projection is subtracted; where more than rounding is left it is
-/// subtracted once more (classical Gram–Schmidt, twice where needed: Giraud et al., 2005). Oracles: dense Hessians, PyHessian.
+/// Every product's overlap with the whole basis is measured, and subtracted wherever it is more than rounding; where little of the
+/// product is left the rest is measured and subtracted once more (classical Gram–Schmidt, twice where needed: Giraud et al., 2005).
+/// Oracles: dense Hessians, PyHessian.
 public struct CurvatureConductor: Sendable {
     /// What is to be done next.
     public enum Action: Hashable, Sendable {
         /// Have every shard execute this, and report every chunk's sums.
         case shards(KrylovCommand)
-        /// Have the gradient at the published point summed over the probe batch, and every chunk of it taken by its shard; nothing to
+        /// Have the gradient of the options' kind at the published point (`ProbeGradient`) summed over the probe batch, and every chunk of it taken by its shard; nothing to
         /// report.
         case gradient(ProbeSign)
         case finished(CurvatureReport)
     }
 
     enum Phase: Hashable, Sendable {
-        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference, observeDiagonal
-        case orthogonalise([Double])
+        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference
+        case observeDiagonal(then: [Double], verifies: Bool)
+        case orthogonalise([Double], verifies: Bool)
         case extend([Double], scale: Double)
         case finished
     }
@@ -38,7 +40,7 @@ public struct CurvatureConductor: Sendable {
     /// Curvature over `examples` examples of a network whose flat vector `layout` cuts.
     public init(_ options: CurvatureOptions, layout: KrylovLayout, examples: Int) {
         (self.options, self.layout, self.examples) = (options, layout, examples)
-        report = CurvatureReport(dimension: layout.dimension)
+        report = CurvatureReport(options.kind, dimension: layout.dimension)
         if layout.dimension == 0 { abandon("the network has no trained parameters") }
         if examples == 0 { abandon("the probe batch is empty") }
     }
@@ -52,7 +54,8 @@ public struct CurvatureConductor: Sendable {
         case .gradient(let sign): .gradient(sign)
         case .difference: .shards(.difference(scale: 1 / (2 * step * Double(examples))))
         case .observeDiagonal: .shards(.observeDiagonal(dimension: layout.dimension))
-        case .orthogonalise(let coefficients): .shards(.orthogonalise(coefficients: coefficients))
+        case .orthogonalise(let coefficients, let verifies):
+            .shards(.orthogonalise(coefficients: coefficients, verifies: verifies))
         case .extend(let coefficients, let scale): .shards(.extend(coefficients: coefficients, scale: scale))
         case .finished: .finished(report)
         }
@@ -73,8 +76,8 @@ public struct CurvatureConductor: Sendable {
         case .gradient(.plus): phase = .publish(.minus)
         case .gradient(.minus): phase = .difference
         case .difference: differenceTaken(total)
-        case .observeDiagonal: diagonalObserved(sums)
-        case .orthogonalise(let coefficients): orthogonalised(coefficients, total)
+        case .observeDiagonal(let coefficients, let verifies): diagonalObserved(sums, then: coefficients, verifies: verifies)
+        case .orthogonalise: orthogonalised(total)
         case .extend: phase = .publish(.plus)
         case .finished: break
         }

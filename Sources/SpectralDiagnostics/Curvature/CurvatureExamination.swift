@@ -23,10 +23,10 @@ public struct CurvatureExamination {
         gradients = batches.map { ProbeGradient(network, parameters: parameters, inputs: $0.inputs, labels: $0.labels) }
     }
 
-    /// Runs Lanczos on the matrix that `kind` names.
-    public mutating func report(_ options: CurvatureOptions, kind: CurvatureKind = .hessian) -> CurvatureReport {
+    /// Runs Lanczos on the matrix that the options name.
+    public mutating func report(_ options: CurvatureOptions) -> CurvatureReport {
         var conductor = CurvatureConductor(options, layout: layout, examples: examples)
-        var shard = KrylovShard(chunks: layout.chunks, steps: min(options.steps, max(1, layout.dimension)))
+        var shard = KrylovShard(chunks: layout.chunks)
         for (position, chunk) in layout.chunks.enumerated() {
             shard.setParameters(parameters.span.extracting(chunk.range), ofChunk: position)
         }
@@ -37,7 +37,7 @@ public struct CurvatureExamination {
             case .shards(let command): conductor.complete(shard.execute(command))
             case .gradient(let sign):
                 gather(shard, into: &point)
-                sum(kind, at: point, into: &gradient)
+                sum(options.kind, at: point, into: &gradient)
                 for (position, chunk) in layout.chunks.enumerated() {
                     shard.takeGradient(gradient.span.extracting(chunk.range), sign: sign, ofChunk: position)
                 }

@@ -1,3 +1,5 @@
+import StructuredLayers
+
 /// The sharpness above which an optimizer's steps grow along the sharpest direction of a quadratic.
 public enum StabilityThreshold: Hashable, Sendable {
     /// 2/η.
@@ -25,8 +27,18 @@ public enum StabilityThreshold: Hashable, Sendable {
 }
 
 extension CurvatureReport {
-    /// D14–D17 as the record keeps them, and beside the sharpness what the optimizer can bear.
+    /// The record's rows: of the Hessian D14–D17, and beside the sharpness what the optimizer can bear; of the others D18.
     public func rows(thresholds: [StabilityThreshold] = []) -> [DiagnosticRow] {
+        switch kind {
+        case .hessian: hessianRows(thresholds)
+        case .gaussNewton:
+            [DiagnosticRow("D18", "gauss_newton_lambda_max", largest), DiagnosticRow("D18", "gauss_newton_trace", trace)]
+        case .tangentKernel:
+            [DiagnosticRow("D18", "tangent_kernel_lambda_max", largest), DiagnosticRow("D18", "tangent_kernel_trace", trace)]
+        }
+    }
+
+    private func hessianRows(_ thresholds: [StabilityThreshold]) -> [DiagnosticRow] {
         var rows = [
             DiagnosticRow("D14", "hessian_lambda_max", largest),
             DiagnosticRow("D14", "hessian_lambda_min", smallest),

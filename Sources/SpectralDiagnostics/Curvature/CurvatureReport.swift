@@ -1,10 +1,13 @@
 import LinearAlgebra
+import StructuredLayers
 
 /// What the runs of Lanczos say of a curvature matrix H, d × d, of the mean loss.
 ///
-/// D14: its extreme eigenvalues, with the residual ‖Hy − θy‖ as uncertainty: an eigenvalue lies that near, and λ_max is not below the
-/// value. D15: the products' symmetry. D16: traces, with a standard error. D17: the density. Tier T2.
+/// D14: its extreme eigenvalues. Their uncertainty is ‖Hy − θy‖, within which an eigenvalue lies, and the products' asymmetry, which
+/// stands for the error of differences. D15: that asymmetry. D16: traces, with a standard error. D17: the density. Tier T2.
 public struct CurvatureReport: Hashable, Sendable {
+    /// Which matrix H is.
+    public let kind: CurvatureKind
     /// d.
     public let dimension: Int
     /// One a probe.
@@ -21,7 +24,10 @@ public struct CurvatureReport: Hashable, Sendable {
     /// Σ of z ∘ Hz over each layer, of each probe.
     var layerTraces: [[Int: Double]] = []
 
-    init(dimension: Int) { self.dimension = dimension }
+    init(_ kind: CurvatureKind, dimension: Int) {
+        self.kind = kind
+        self.dimension = dimension
+    }
 
     mutating func append(_ run: LanczosRun) {
         runs.append(run)
@@ -58,7 +64,7 @@ public struct CurvatureReport: Hashable, Sendable {
             let index = place(run)
             if best.map({ better(run.values[index], $0.value) }) ?? true { best = (run.values[index], run.residuals[index]) }
         }
-        return best.map { .value($0.value, uncertainty: $0.residual) } ?? .unavailable(missing)
+        return best.map { .value($0.value, uncertainty: $0.residual + asymmetry) } ?? .unavailable(missing)
     }
 
     /// D15: how far ⟨u, Hv⟩ and ⟨Hu, v⟩ are apart on the basis, over the largest |θ|: the products' relative error, where H is a Hessian.

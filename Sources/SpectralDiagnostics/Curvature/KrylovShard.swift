@@ -5,17 +5,12 @@ import LinearAlgebra
 /// at which gradients are taken.
 ///
 /// What it computes for a chunk depends on that chunk alone: the bits are the same however chunks are spread over shards.
-/// Memory: `steps` + `probes` + 3 vectors of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
+/// Memory: steps + probes + 3 vectors of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
 public struct KrylovShard: Sendable {
     private var chunks: [ChunkVectors]
 
-    /// - Parameters:
-    ///   - chunks: of one `KrylovLayout`; any of them.
-    ///   - steps: vectors of a basis at most.
-    public init(chunks: [KrylovChunk], steps: Int) {
-        precondition(steps >= 1, "a basis has a vector")
-        self.chunks = chunks.map { ChunkVectors($0, steps: steps) }
-    }
+    /// A shard that holds `chunks` of one `KrylovLayout`; any of them.
+    public init(chunks: [KrylovChunk]) { self.chunks = chunks.map { ChunkVectors($0) } }
 
     /// Sets θ on the shard's `position`-th chunk. `parameters: [range.count]`.
     public mutating func setParameters(_ parameters: Span<Float>, ofChunk position: Int) {
