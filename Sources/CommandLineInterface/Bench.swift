@@ -6,7 +6,8 @@ import Training
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures speed, each ratio interleaved in one run.", subcommands: [BenchStep.self, BenchLayers.self])
+        abstract: "Measures speed, each ratio interleaved in one run.",
+        subcommands: [BenchStep.self, BenchLayers.self, BenchCurvature.self])
 }
 
 /// One step of the reference trainer beside its own matrix products alone.

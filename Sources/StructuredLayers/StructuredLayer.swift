@@ -55,8 +55,10 @@ public struct StructuredLayer: Sendable {
         correction?.derive(parameters, places.correction, &work.correctionDerived)
     }
 
+    /// `pattern`: outputs whose signs say where a ReLU passes, instead of its own arguments.
     func forward(
-        _ x: MatrixView, _ parameters: Span<Float>, _ places: Places, _ work: inout Work, into y: inout MutableMatrixView
+        _ x: MatrixView, _ parameters: Span<Float>, _ places: Places, _ work: inout Work, pattern: Matrix? = nil,
+        into y: inout MutableMatrixView
     ) {
         path.forward(
             x, parameters: parameters, at: places.path, derived: work.pathDerived, scratch: &work.pathScratch, into: &y)
@@ -64,7 +66,9 @@ public struct StructuredLayer: Sendable {
             x, parameters: parameters, at: places.correction, derived: work.correctionDerived, scratch: &work.correctionScratch,
             work: &work.correction, to: &y)
         if gain != 1 { VectorKernels.scale(&y.elements, by: gain) }
-        VectorKernels.addBias(parameters.extracting(places.bias ?? 0..<0), activation: activation, to: &y)
+        VectorKernels.addBias(
+            parameters.extracting(places.bias ?? 0..<0), activation: pattern == nil ? activation : .none, to: &y)
+        if let pattern { VectorKernels.multiplyByDerivative(of: .relu, output: pattern.view, gradient: &y) }
     }
 
     /// From g = ∂L/∂y, which it overwrites with the gradient before the activation: block gradients and dx ← ∂L/∂x.

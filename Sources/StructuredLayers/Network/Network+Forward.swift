@@ -22,7 +22,8 @@ extension Network {
         for index in layers.indices {
             let x = workspace.outputs[index]
             var y = workspace.outputs[index + 1].mutableView
-            layers[index].forward(x.view, parameters, places[index], &workspace.layers[index], into: &y)
+            layers[index].forward(
+                x.view, parameters, places[index], &workspace.layers[index], pattern: workspace.pattern?[index + 1], into: &y)
         }
         let last = workspace.outputs[layers.count]
         var logits = workspace.logits.mutableView
@@ -36,6 +37,9 @@ extension Network {
         guard let embedding else { return VectorKernels.copy(inputs.elements, into: &x.elements) }
         let weight = MatrixView(parameters.extracting(embedding.weight), rows: x.rows, columns: specification.inputs)
         BLAS.gemm(weight, inputs, into: &x)
-        VectorKernels.addBias(parameters.extracting(embedding.bias), activation: specification.embedding.activation, to: &x)
+        let pattern = workspace.pattern?[0]
+        VectorKernels.addBias(
+            parameters.extracting(embedding.bias), activation: pattern == nil ? specification.embedding.activation : .none, to: &x)
+        if let pattern { VectorKernels.multiplyByDerivative(of: .relu, output: pattern.view, gradient: &x) }
     }
 }

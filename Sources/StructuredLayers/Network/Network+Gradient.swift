@@ -15,6 +15,16 @@ extension Network {
         forward(parameters, inputs, &workspace)
         if gathers { gatherActivations(&workspace) }
         let (lossSum, correct) = loss(labels, &workspace)
+        backward(parameters, inputs, &gradient, &workspace, gathers: gathers, layerReady: layerReady)
+        if gathers { workspace.gathered.deltaSquares.reverse() }
+        return MicrobatchOutcome(lossSum: lossSum, correct: correct, sums: gathers ? workspace.gathered : LayerSums())
+    }
+
+    /// From ∂L/∂logits in `workspace.logits`, after a forward pass at the same parameters: the gradient of every block.
+    func backward(
+        _ parameters: Span<Float>, _ inputs: MatrixView, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace,
+        gathers: Bool = false, layerReady: (Int) -> Void = { _ in }
+    ) {
         backwardReadout(parameters, &gradient, &workspace)
         layerReady(layers.count + 1)
         for index in layers.indices.reversed() {
@@ -25,8 +35,6 @@ extension Network {
         if gathers { gatherDelta(0, &workspace) }
         backwardEmbedding(inputs, &gradient, &workspace)
         layerReady(0)
-        if gathers { workspace.gathered.deltaSquares.reverse() }
-        return MicrobatchOutcome(lossSum: lossSum, correct: correct, sums: gathers ? workspace.gathered : LayerSums())
     }
 
     private func backwardReadout(
@@ -48,7 +56,7 @@ extension Network {
     private func backwardLayer(
         _ index: Int, _ parameters: Span<Float>, _ gradient: inout MutableSpan<Float>, _ workspace: inout NetworkWorkspace
     ) {
-        let (x, y) = (workspace.outputs[index], workspace.outputs[index + 1])
+        let (x, y) = (workspace.outputs[index], workspace.pattern?[index + 1] ?? workspace.outputs[index + 1])
         Self.layer(
             layers[index], x, y, parameters, places[index], &workspace.layers[index], &gradient, &workspace.gradients)
         workspace.gradients.swapAt(0, 1)
@@ -78,7 +86,8 @@ extension Network {
         let x = workspace.outputs[0]
         var all = workspace.gradients[0].mutableSpan
         var g = MutableMatrixView(all.part(0..<x.rows * x.columns), rows: x.rows, columns: x.columns)
-        VectorKernels.multiplyByDerivative(of: specification.embedding.activation, output: x.view, gradient: &g)
+        let y = workspace.pattern?[0] ?? x
+        VectorKernels.multiplyByDerivative(of: specification.embedding.activation, output: y.view, gradient: &g)
         do {
             var dw = MutableMatrixView(gradient.part(embedding.weight), rows: x.rows, columns: specification.inputs)
             BLAS.gemm(g.view, inputs, transposeB: true, into: &dw)

@@ -13,6 +13,8 @@ public struct NetworkWorkspace: Sendable {
     var layers: [StructuredLayer.Work]
     var gathered = LayerSums()
     var columnNorms: [Double] = []
+    /// Outputs of another pass whose signs the ReLUs follow, l = 0…L; nil where there is no ReLU to hold.
+    var pattern: [Matrix?]?
 
     init(_ network: Network, batch: Int) {
         precondition(batch >= 1, "a batch has examples")

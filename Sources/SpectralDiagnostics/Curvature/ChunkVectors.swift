@@ -1,0 +1,140 @@
+import LinearAlgebra
+
+/// What a shard holds of one chunk. Vectors are padded to whole tiles; elements that belong to no piece are always zero.
+struct ChunkVectors: Sendable {
+    let chunk: KrylovChunk
+    /// Ranges of the pieces within the chunk.
+    private let pieces: [Range<Int>]
+    private var parameters: AlignedVector
+    private var basis: TiledBasis
+    /// The basis' last vector.
+    private var last: AlignedVector
+    /// w.
+    private var work: AlignedVector
+    /// z ∘ Hz of each run.
+    private var diagonals: [AlignedVector] = []
+    private var step: Float = 0
+
+    init(_ chunk: KrylovChunk) {
+        self.chunk = chunk
+        let start = chunk.range.lowerBound
+        pieces = chunk.pieces.map { $0.range.lowerBound - start..<$0.range.upperBound - start }
+        let length = TiledBasis.padded(chunk.range.count)
+        parameters = AlignedVector(count: chunk.range.count)
+        basis = TiledBasis(elements: chunk.range.count)
+        last = AlignedVector(count: length)
+        work = AlignedVector(count: length)
+    }
+
+    mutating func setParameters(_ values: Span<Float>) {
+        var target = parameters.mutableSpan
+        VectorKernels.copy(values, into: &target)
+    }
+
+    func copyPublished(into target: inout MutableSpan<Float>) {
+        VectorKernels.copy(parameters.span, into: &target)
+        VectorKernels.axpy(step, last.span.extracting(0..<chunk.range.count), into: &target)
+    }
+
+    mutating func takeGradient(_ gradient: Span<Float>, sign: ProbeSign) {
+        precondition(gradient.count == chunk.range.count, "a gradient of the chunk's size")
+        let pieces = pieces
+        var w = work.mutableSpan
+        for piece in pieces {
+            var part = w.part(piece)
+            switch sign {
+            case .plus: VectorKernels.copy(gradient.extracting(piece), into: &part)
+            case .minus: VectorKernels.subtract(gradient.extracting(piece), from: &part)
+            }
+        }
+    }
+
+    mutating func execute(_ command: KrylovCommand) -> ChunkSums {
+        var (values, layers): ([Double], [Int]) = ([], [])
+        switch command {
+        case .measure: values = [pieces.reduce(0) { $0 + VectorKernels.sumOfSquares(parameters.span.extracting($1)) }]
+        case .begin(let seed, let probe, let amplitude): begin(seed, probe, Float(amplitude))
+        case .publish(let step): self.step = Float(step)
+        case .difference(let scale):
+            scaleWork(by: Float(scale))
+            values = basis.products(work) + [VectorKernels.sumOfSquares(work.span)]
+        case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
+        case .orthogonalise(let coefficients, let verifies):
+            basis.subtract(coefficients, from: &work)
+            values = (verifies ? basis.products(work) : []) + [VectorKernels.sumOfSquares(work.span)]
+        case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
+        }
+        return ChunkSums(chunk: chunk.index, values: values, layers: layers)
+    }
+
+    private mutating func begin(_ seed: UInt64, _ probe: Int, _ amplitude: Float) {
+        basis.removeAll()
+        if probe == 0 { diagonals = [] }
+        let generator = CounterRNG(seed: seed, purpose: "rademacher", index: UInt64(probe))
+        Self.drawSigns(chunk, generator, amplitude, into: &last)
+        basis.append(last)
+    }
+
+    /// Element i takes bit i mod 64 of word i / 64, i counting the whole flat vector.
+    private static func drawSigns(
+        _ chunk: KrylovChunk, _ generator: CounterRNG, _ amplitude: Float, into vector: inout AlignedVector
+    ) {
+        var v = vector.mutableSpan
+        VectorKernels.fill(&v, with: 0)
+        for piece in chunk.pieces {
+            var (word, bits) = (UInt64.max, UInt64(0))
+            for element in piece.range {
+                if UInt64(element / 64) != word {
+                    word = UInt64(element / 64)
+                    bits = generator.bits(word)
+                }
+                v[element - chunk.range.lowerBound] = bits >> UInt64(element % 64) & 1 == 0 ? amplitude : -amplitude
+            }
+        }
+    }
+
+    private mutating func scaleWork(by factor: Float) {
+        var w = work.mutableSpan
+        VectorKernels.scale(&w, by: factor)
+    }
+
+    private mutating func observeDiagonal(_ dimension: Float) -> (values: [Double], layers: [Int]) {
+        var observed = last
+        do {
+            let work = work
+            var s = observed.mutableSpan
+            VectorKernels.multiply(&s, by: work.span)
+            VectorKernels.scale(&s, by: dimension)
+        }
+        diagonals.append(observed)
+        let products = diagonals.map { VectorKernels.dot($0.span, observed.span) }
+        let (layers, sums) = sumsByLayer(observed)
+        return (products + sums, layers)
+    }
+
+    private func sumsByLayer(_ vector: AlignedVector) -> (layers: [Int], sums: [Double]) {
+        var (layers, sums): ([Int], [Double]) = ([], [])
+        for (piece, range) in zip(chunk.pieces, pieces) {
+            if layers.last != piece.layer {
+                layers.append(piece.layer)
+                sums.append(0)
+            }
+            var total = 0.0
+            let elements = vector.span.extracting(range)
+            for i in elements.indices { total += Double(elements[i]) }
+            sums[sums.count - 1] += total
+        }
+        return (layers, sums)
+    }
+
+    private mutating func extend(_ coefficients: [Double], _ scale: Float) {
+        if !coefficients.isEmpty { basis.subtract(coefficients, from: &work) }
+        do {
+            let work = work
+            var v = last.mutableSpan
+            VectorKernels.copy(work.span, into: &v)
+            VectorKernels.scale(&v, by: scale)
+        }
+        basis.append(last)
+    }
+}

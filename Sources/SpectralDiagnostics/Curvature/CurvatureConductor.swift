@@ -1,0 +1,106 @@
+import StructuredLayers
+
+/// The coordinator's half of the Hessian's Krylov methods, D14–D18: Lanczos with full reorthogonalisation over vectors that it never
+/// sees. Tier T2; 2 gradients of the probe batch and two rounds of sums a product.
+///
+/// A pure state machine: carry out `action`, report what came of it by `complete`, until it is `finished`. Partial sums are added in
+/// the chunks' order, so the report is a function of θ, the batch and the options, not of how chunks are spread over shards.
+///
+/// Every product's overlap with the whole basis is measured, and subtracted wherever it is more than rounding; where little of the
+/// product is left the rest is measured and subtracted once more (classical Gram–Schmidt, twice where needed: Giraud et al., 2005).
+/// Oracles: dense Hessians, PyHessian.
+public struct CurvatureConductor: Sendable {
+    /// What is to be done next.
+    public enum Action: Hashable, Sendable {
+        /// Have every shard execute this, and report every chunk's sums.
+        case shards(KrylovCommand)
+        /// Have the gradient of the options' kind at the published point (`ProbeGradient`) summed over the probe batch, and every chunk of it taken by its shard; nothing to
+        /// report.
+        case gradient(ProbeSign)
+        case finished(CurvatureReport)
+    }
+
+    enum Phase: Hashable, Sendable {
+        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference
+        case observeDiagonal(then: [Double], verifies: Bool)
+        case orthogonalise([Double], verifies: Bool)
+        case extend([Double], scale: Double)
+        case finished
+    }
+
+    let options: CurvatureOptions
+    let layout: KrylovLayout
+    let examples: Int
+    var phase = Phase.measure
+    /// ε.
+    var step = 0.0
+    var run = LanczosRun()
+    var report: CurvatureReport
+
+    /// Curvature over `examples` examples of a network whose flat vector `layout` cuts.
+    public init(_ options: CurvatureOptions, layout: KrylovLayout, examples: Int) {
+        (self.options, self.layout, self.examples) = (options, layout, examples)
+        report = CurvatureReport(options.kind, dimension: layout.dimension)
+        if layout.dimension == 0 { abandon("the network has no trained parameters") }
+        if examples == 0 { abandon("the probe batch is empty") }
+    }
+
+    public var action: Action {
+        switch phase {
+        case .measure: .shards(.measure)
+        case .begin: .shards(.begin(seed: options.seed, probe: report.runs.count, amplitude: amplitude))
+        case .publish(.plus): .shards(.publish(step: step))
+        case .publish(.minus): .shards(.publish(step: -step))
+        case .gradient(let sign): .gradient(sign)
+        case .difference: .shards(.difference(scale: 1 / (2 * step * Double(examples))))
+        case .observeDiagonal: .shards(.observeDiagonal(dimension: layout.dimension))
+        case .orthogonalise(let coefficients, let verifies):
+            .shards(.orthogonalise(coefficients: coefficients, verifies: verifies))
+        case .extend(let coefficients, let scale): .shards(.extend(coefficients: coefficients, scale: scale))
+        case .finished: .finished(report)
+        }
+    }
+
+    /// The action is done; `sums` of every chunk in any order, or nothing after a gradient.
+    public mutating func complete(_ sums: [ChunkSums] = []) {
+        let sums = sums.sorted { $0.chunk < $1.chunk }
+        let total = Self.total(sums)
+        if !total.allSatisfy(\.isFinite) {
+            return abandon(
+                phase == .measure ? "the parameters are not finite" : "a product with the curvature matrix is not finite")
+        }
+        switch phase {
+        case .measure: measured(total.first ?? 0)
+        case .begin: phase = .publish(.plus)
+        case .publish(let sign): phase = .gradient(sign)
+        case .gradient(.plus): phase = .publish(.minus)
+        case .gradient(.minus): phase = .difference
+        case .difference: differenceTaken(total)
+        case .observeDiagonal(let coefficients, let verifies): diagonalObserved(sums, then: coefficients, verifies: verifies)
+        case .orthogonalise: orthogonalised(total)
+        case .extend: phase = .publish(.plus)
+        case .finished: break
+        }
+    }
+
+    /// Ends the examination; what is not known by now is unavailable for this reason.
+    public mutating func abandon(_ reason: String) {
+        report.failure = reason
+        phase = .finished
+    }
+
+    /// 1/√d, as float32 has it.
+    private var amplitude: Double { Double(Float(1 / Double(layout.dimension).squareRoot())) }
+
+    /// Sums by place, over chunks in order; of the places that all of them have.
+    private static func total(_ sums: [ChunkSums]) -> [Double] {
+        let places = sums.map { $0.values.count - $0.layers.count }.min() ?? 0
+        return (0..<places).map { place in sums.reduce(0) { $0 + $1.values[place] } }
+    }
+
+    private mutating func measured(_ square: Double) {
+        step = options.relativeStep * square.squareRoot()
+        if step == 0 { return abandon("all parameters are zero: a step relative to them is none") }
+        phase = .begin
+    }
+}

@@ -1,0 +1,28 @@
+import StructuredLayers
+
+/// Which curvature matrix is looked at, and how closely.
+public struct CurvatureOptions: Codable, Hashable, Sendable {
+    /// The matrix.
+    public var kind: CurvatureKind
+    /// n_v, runs of Lanczos from random signs. One gives eigenvalues; errors of the trace take two, of Σ H_ii² three.
+    public var probes: Int
+    /// m, products a run at most.
+    public var steps: Int
+    /// Of the random signs.
+    public var seed: UInt64
+    /// ε‖v‖/‖θ‖ of the differences. Smaller ones drown in float32's rounding, larger ones see third derivatives: on the networks of
+    /// golden/curvature.txt λ_max errs by 4e-5 of itself at 3e-4, 2e-5 at 1e-3, 2e-4 at 3e-3 and 2e-3 at 1e-2.
+    public var relativeStep: Double
+    /// A run ends when the largest eigenvalue's estimated error is below this part of it; nil, and every run takes `steps`.
+    public var tolerance: Double?
+
+    public init(
+        _ kind: CurvatureKind = .hessian, probes: Int = 8, steps: Int = 64, seed: UInt64 = 0, relativeStep: Double = 3e-4,
+        tolerance: Double? = nil
+    ) {
+        precondition(probes >= 1 && steps >= 1 && relativeStep > 0, "a run takes a step")
+        self.kind = kind
+        (self.probes, self.steps, self.seed) = (probes, steps, seed)
+        (self.relativeStep, self.tolerance) = (relativeStep, tolerance)
+    }
+}

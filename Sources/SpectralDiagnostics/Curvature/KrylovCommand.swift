@@ -1,0 +1,54 @@
+/// Which side of θ a gradient is taken on.
+public enum ProbeSign: String, Codable, Hashable, Sendable { case plus, minus }
+
+/// What the conductor asks of every shard. Every command is answered with one `ChunkSums` for each of the shard's chunks.
+public enum KrylovCommand: Codable, Hashable, Sendable {
+    /// Answers ‖θ‖².
+    case measure
+    /// Begins a basis with ±`amplitude`, the signs of element i being a function of (seed, probe, i). Answers nothing.
+    case begin(seed: UInt64, probe: Int, amplitude: Double)
+    /// Makes θ + step·v, v being the basis' last vector, what the next gradient is taken at. Answers nothing.
+    case publish(step: Double)
+    /// w ← (g₊ − g₋)·scale. Answers Vᵀw, one number a vector of the basis, and ‖w‖².
+    case difference(scale: Double)
+    /// From the start vector z/√d and w = H·z/√d of a run's first product: keeps s = z ∘ Hz. Answers ⟨s, s_q⟩ with the s of every run so
+    /// far, this one last, and Σ s over each layer of the chunk.
+    case observeDiagonal(dimension: Int)
+    /// w ← w − V·coefficients. Answers Vᵀw if it `verifies`, and ‖w‖².
+    case orthogonalise(coefficients: [Double], verifies: Bool)
+    /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; no coefficients, nothing to subtract. Answers nothing.
+    case extend(coefficients: [Double], scale: Double)
+}
+
+/// The partial results of one chunk.
+public struct ChunkSums: Hashable, Sendable {
+    /// The chunk's index.
+    public var chunk: Int
+    /// In the order that the command states.
+    public var values: [Double]
+    /// Of `observeDiagonal` alone: the layers whose sums are the last `layers.count` of `values`.
+    public var layers: [Int]
+
+    public init(chunk: Int, values: [Double] = [], layers: [Int] = []) {
+        (self.chunk, self.values, self.layers) = (chunk, values, layers)
+    }
+}
+
+/// The numbers travel as their bits: JSON has none for NaN and infinity, which the conductor must hear of.
+extension ChunkSums: Codable {
+    private enum CodingKeys: String, CodingKey { case chunk, bits, layers }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        chunk = try container.decode(Int.self, forKey: .chunk)
+        values = try container.decode([UInt64].self, forKey: .bits).map { Double(bitPattern: $0) }
+        layers = try container.decode([Int].self, forKey: .layers)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(chunk, forKey: .chunk)
+        try container.encode(values.map(\.bitPattern), forKey: .bits)
+        try container.encode(layers, forKey: .layers)
+    }
+}
