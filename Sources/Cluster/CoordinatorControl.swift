@@ -64,7 +64,10 @@ struct CoordinatorControl: SocketHandler {
     /// Peers that may be between hello and ready at once.
     static let strangersMax = 1024
     private var directives: [CoordinatorMachine.Directive] = []
-    private var steps: StepAssembler
+    var steps: StepAssembler
+    let budget: DiagnosticsBudget
+    /// The probe of the present version, while it runs, and since when its present diagnostic does.
+    var probing: (programme: ProbeProgramme, since: Instant)?
     private var ending: ClusterEnding?
     /// Local worker processes that have not ended; nil when workers are started elsewhere.
     private var localWorkers: Int?
@@ -75,9 +78,10 @@ struct CoordinatorControl: SocketHandler {
 
     init(
         plan: TrainingPlan, version: Step, timeline: Timeline, announcement: RunAnnouncement, outlets: CoordinatorOutlets,
-        log: Logger
+        budget: DiagnosticsBudget, log: Logger
     ) {
         self.plan = plan
+        self.budget = budget
         self.announcement = announcement
         self.outlets = outlets
         self.log = log
@@ -85,7 +89,7 @@ struct CoordinatorControl: SocketHandler {
         machine = CoordinatorMachine(
             .init(
                 partitions: training.partitions, steps: training.steps, workersToStart: cluster.workers,
-                twoPhase: training.twoPhase,
+                twoPhase: training.twoPhase, probes: plan.probes,
                 deadlines: .init(
                     heartbeat: .seconds(cluster.heartbeatSeconds), liveness: .seconds(cluster.livenessSeconds),
                     join: .seconds(cluster.joinSeconds))),
@@ -164,6 +168,7 @@ extension CoordinatorControl {
             send(.assignment(.init(assignment: assignment, members: members)), to: worker, port: &port)
         case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
         case .judgeGradient(let step): judge(step, port: &port)
+        case .probe(let version): startProbe(version, port: &port)
         case .allowApply(let step, let timeline):
             outlets.shard(.applyAllowed(step: step, timeline: timeline, clipScale: steps.clipScale(of: step)))
         case .recordMembership(let row): record(row)
@@ -174,6 +179,7 @@ extension CoordinatorControl {
             send(.rejoin(.init(reason: "this coordinator does not count it as a member")), to: worker, port: &port)
         case .requestSnapshot: outlets.shard(.captureRequested)
         case .rollBack(let timeline):
+            probing = nil
             log.warning(
                 "nobody holds the present version any more: back to the last snapshot",
                 metadata: ["step": "\(machine.version)", "timeline": "\(timeline.rawValue)"])
@@ -214,6 +220,8 @@ extension CoordinatorControl {
             outlets.recorder(
                 .event(step: machine.version, kind: "stalled", subject: name(of: worker), detail: "no heartbeat for \(wait.waited)")
             )
+        case .probe(let version):
+            log.warning("a probe takes long", metadata: ["version": "\(version)", "waited": "\(waited)"])
         case .snapshotInPlace: log.warning("still waiting for the snapshot to be put in place", metadata: ["waited": "\(waited)"])
         case .gradients(let step):
             let awaited = machine.assignments.filter { !$0.partitions.isEmpty }.map { "\(name(of: $0.worker)) \($0.partitions)" }
@@ -270,6 +278,8 @@ extension CoordinatorControl {
             steps.startOver(at: MonotonicClock.now())
             outlets.recorder(.rolledBack(version: version, timeline: timeline))
             handle(.rolledBack(version: version, timeline: timeline), port: &port)
+        case .probed(let reply, let timeline):
+            if timeline == machine.timeline { continueProbe(reply, port: &port) }
         case .captured(let capture): outlets.recorder(.capture(capture))
         case .frameRejected(let worker, let reason, let count):
             log.warning(

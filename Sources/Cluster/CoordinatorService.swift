@@ -38,6 +38,7 @@ public final class CoordinatorService: Sendable {
     /// A token for each copy of a version that waits for the recorder.
     private let copies: Mailbox<Void>
     private let endings: Mailbox<ClusterEnding>
+    private let budget: DiagnosticsBudget
 
     /// Where workers connect.
     public var endpoint: Endpoint { control.boundEndpoint }
@@ -48,6 +49,8 @@ public final class CoordinatorService: Sendable {
     public init(plan: TrainingPlan, tenure: RunTenure, options: CoordinatorOptions, log: Logger) throws {
         BLAS.useOneThread()
         (self.plan, self.tenure, self.options, self.log) = (plan, tenure, options, log)
+        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100)
+        self.budget = budget
         // Bounded: when recording falls behind, the steps wait for it.
         let items = Mailbox<RecorderItem>(capacity: 4096)
         let endings = Mailbox<ClusterEnding>(capacity: 4)
@@ -80,7 +83,7 @@ public final class CoordinatorService: Sendable {
             ) {
                 CoordinatorControl(
                     plan: plan, version: tenure.version, timeline: tenure.timeline, announcement: announcement, outlets: outlets,
-                    log: log)
+                    budget: budget, log: log)
             }
         } catch {
             shard.stop()
@@ -105,7 +108,7 @@ public final class CoordinatorService: Sendable {
     public func run(display: (any RunDisplay)?) throws -> RunResult {
         defer { close() }
         let recorder = try RunRecorder(
-            plan: plan, tenure: tenure, display: display, log: log, build: options.build,
+            plan: plan, tenure: tenure, display: display, log: log, build: options.build, budget: budget,
             outlets: RecorderOutlets(
                 snapshotEnded: { [control] in try? control.post(.snapshotEnded(version: $0)) },
                 snapshotLoaded: { [shard] in try? shard.post(.restore(version: $0, timeline: $1, state: $2)) }))

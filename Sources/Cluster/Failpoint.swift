@@ -10,6 +10,8 @@ struct Failpoint: Sendable {
         case hello
         /// A lane has begun to compute.
         case compute
+        /// A lane has begun on its share of a probe.
+        case probe
         /// Half of a gradient's frames are sent.
         case push
         /// Half of a version's chunks are stored.

@@ -20,20 +20,27 @@ final class Lane: Sendable {
         thread = ServiceThread(name: "plumb-lane") {
             BLAS.useOneThread()
             var computer = MicrobatchComputer(plan)
+            var prober = ProbeComputer(plan)
             while !orders.isFinished {
-                if let result = Self.next(orders, &computer) { done(result) }
+                if let result = Self.next(orders, &computer, &prober) { done(result) }
             }
         }
     }
 
     /// Takes and carries out one order. The version's buffer is let go on return, so that its owner can write it again without a copy.
-    private static func next(_ orders: Mailbox<Order>, _ computer: inout MicrobatchComputer) -> NodeGradient? {
+    private static func next(_ orders: Mailbox<Order>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer)
+        -> NodeGradient?
+    {
         switch orders.take(within: .seconds(1)) {
         case nil: return nil
         case .recycle(let gradient):
             computer.recycle(gradient)
             return nil
         case .compute(let work):
+            if let order = work.probe {
+                let (product, scalars) = prober.evaluate(order, parameters: work.parameters)
+                return NodeGradient(step: work.step, node: work.node, gradient: product, scalars: scalars, isProbe: true)
+            }
             let (gradient, scalars) = computer.gradient(of: work.node, step: work.step, parameters: work.parameters)
             return NodeGradient(step: work.step, node: work.node, gradient: gradient, scalars: scalars)
         }

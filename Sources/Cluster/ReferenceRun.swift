@@ -23,12 +23,17 @@ public struct ReferenceRun: Sendable {
     /// - Throws: `TrainingError`, or what the disk throws.
     public func run(display: (any RunDisplay)?, log: Logger) throws -> RunResult {
         BLAS.useOneThread()
-        let recorder = try RunRecorder(plan: plan, tenure: tenure, display: display, log: log, build: build, outlets: nil)
+        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100)
+        let recorder = try RunRecorder(
+            plan: plan, tenure: tenure, display: display, log: log, build: build, budget: budget, outlets: nil)
         var trainer = ReferenceTrainer(plan)
+        var probe = LocalProbe(plan)
+        var stepSeconds: Double?
         let start = ContinuousClock.now
         try capture(&trainer, recorder)
         do {
             for _ in 0..<plan.experiment.training.steps {
+                try measure(&probe, trainer.step, trainer.state.parameters, stepSeconds, recorder, budget)
                 let begin = ContinuousClock.now
                 let report = try trainer.takeStep()
                 let took = ContinuousClock.now - begin
@@ -37,12 +42,31 @@ public struct ReferenceRun: Sendable {
                         report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1,
                         shares: ["reference": plan.experiment.training.partitions]))
                 try capture(&trainer, recorder)
+                stepSeconds = took / .seconds(1)
             }
+            try measure(&probe, trainer.step, trainer.state.parameters, stepSeconds, recorder, budget)
         } catch {
             recorder.abandon(reason: "\(error)")
             throw error
         }
         return try recorder.finish(elapsed: ContinuousClock.now - start)
+    }
+
+    /// Probes a version that is due, as the coordinator of a cluster does.
+    private func measure(
+        _ probe: inout LocalProbe, _ version: Step, _ parameters: AlignedVector, _ stepSeconds: Double?, _ recorder: RunRecorder,
+        _ budget: DiagnosticsBudget
+    ) throws {
+        guard plan.probes.isDue(at: version) else { return }
+        let names = budget.admit(
+            plan.experiment.diagnostics.probes, at: version, estimates: plan.probeEstimates(stepSeconds: stepSeconds))
+        var begin = ContinuousClock.now
+        try probe.run(names, version: version, parameters: parameters) { name, rows in
+            let duration = ContinuousClock.now - begin
+            begin = .now
+            let stretch = budget.charge(name, duration, at: version)
+            try recorder.take(.diagnostics(version: version, name, rows, duration, stretch))
+        }
     }
 
     private func capture(_ trainer: inout ReferenceTrainer, _ recorder: RunRecorder) throws {

@@ -16,6 +16,9 @@ enum RecorderItem: Sendable {
     case capture(Capture)
     case membership(CoordinatorMachine.Membership, name: String, host: String)
     case event(step: Step, kind: String, subject: String, detail: String)
+    /// What a probe of `version` has measured, how long it took, and how far the budget has put it off.
+    case diagnostics(
+        version: Step, DiagnosticsSpecification.Name, [DiagnosticRow], Duration, DiagnosticsBudget.Stretch?)
     /// Load the newest snapshot for another coordinator's history; what comes until `.rolledBack` is void.
     case rollBack
     case rolledBack(version: Step, timeline: Timeline)
@@ -55,6 +58,7 @@ final class RunRecorder {
     private let record: RunRecord
     private let display: (any RunDisplay)?
     private let log: Logger
+    private let budget: DiagnosticsBudget
     private var examiner: VersionExaminer
     private var times = StepTimes()
     private var lastLoss = Double.nan
@@ -71,14 +75,20 @@ final class RunRecorder {
     private var test: Evaluation?
     private var weightsDigest: String?
     private var lastSpectra: [LayerSpectrum] = []
+    /// The version whose step is looked at once the next one is there.
+    private var updated: WeightExamination?
+    /// Diagnostics whose stretching has been told of.
+    private var stretched: Set<DiagnosticsSpecification.Name> = []
     private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
     private var eventFiles: EventFiles
 
     /// Opens the record; on a resumed run what was recorded after the snapshot must come again.
     init(
-        plan: TrainingPlan, tenure: RunTenure, display: (any RunDisplay)?, log: Logger, build: String, outlets: RecorderOutlets?
+        plan: TrainingPlan, tenure: RunTenure, display: (any RunDisplay)?, log: Logger, build: String, budget: DiagnosticsBudget,
+        outlets: RecorderOutlets?
     ) throws {
+        self.budget = budget
         self.plan = plan
         directory = tenure.directory
         (timeline, startVersion, nextStep) = (tenure.timeline, tenure.version, tenure.version)
@@ -113,11 +123,11 @@ final class RunRecorder {
         if isBetweenTimelines {
             switch item {
             // Of the history that has ended.
-            case .step, .capture, .rollBack: return
+            case .step, .capture, .rollBack, .diagnostics: return
             case .membership, .event: break
             case .rolledBack(let version, let timeline):
                 isBetweenTimelines = false
-                (nextStep, heldCaptures) = (version, [])
+                (nextStep, heldCaptures, updated) = (version, [], nil)
                 record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
             }
         }
@@ -141,6 +151,9 @@ final class RunRecorder {
             }
         case .event(let step, let kind, let subject, let detail):
             record.event(step: step, kind: kind, subject: subject, detail: detail)
+        case .diagnostics(let version, let name, let rows, let duration, let stretch):
+            write(rows, at: version)
+            note(name, duration, stretch, at: version)
         case .rollBack: try rollBack()
         case .rolledBack: break
         }
@@ -238,7 +251,8 @@ final class RunRecorder {
         }
         let isLast = version == training.steps
         let parameters = capture.state.parameters
-        if plan.experiment.diagnostics.isDue(at: version) || isLast { examine(parameters, version) }
+        let diagnostics = plan.experiment.diagnostics
+        examine(parameters, version, isDue: diagnostics.isDue(at: version) || isLast && diagnostics.every > 0)
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
@@ -257,15 +271,63 @@ final class RunRecorder {
         }
     }
 
-    private func examine(_ parameters: AlignedVector, _ version: Step) {
-        let select = plan.experiment.diagnostics.select
-        if select.contains(.caps) { write(examiner.capUtilisation(parameters), at: version) }
-        guard select.contains(.spectrum) else { return }
-        lastSpectra = examiner.spectra(parameters)
+    /// T1 of a version, as far as the budget goes; and of the step that led to it, if it began with one that was looked at.
+    private func examine(_ parameters: AlignedVector, _ version: Step, isDue: Bool) {
+        var present = WeightExamination(plan, parameters, version: version)
+        if var before = updated, version == before.version + 1 {
+            measure(.update, at: before.version) { before.update(to: &present) }
+        }
+        updated = nil
+        guard isDue else { return }
+        let names = budget.admit(plan.experiment.diagnostics.select.filter { $0.tier == .onTheWeights }, at: version)
+        for name in names {
+            switch name {
+            case .update: updated = present
+            case .caps: measure(name, at: version) { examiner.capUtilisation(parameters) }
+            default: measure(name, at: version) { present.rows(name) }
+            }
+        }
+        guard names.contains(.spectrum) else { return }
+        if updated != nil { updated = present }
+        lastSpectra = present.spectra
         for layer in lastSpectra {
-            write(VersionExaminer.rows(layer), at: version)
             record.spectrum(version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues)
         }
+    }
+
+    private func measure(_ name: DiagnosticsSpecification.Name, at version: Step, _ rows: () -> [DiagnosticRow]) {
+        let start = ContinuousClock.now
+        write(rows(), at: version)
+        let duration = ContinuousClock.now - start
+        note(name, duration, budget.charge(name, duration, at: version), at: version)
+    }
+
+    /// That a diagnostic was taken; and, the first time that its interval was stretched, that it is.
+    private func note(
+        _ name: DiagnosticsSpecification.Name, _ duration: Duration, _ stretch: DiagnosticsBudget.Stretch?, at version: Step
+    ) {
+        record.measurement(version, name: name.rawValue, seconds: duration / .seconds(1), skipped: stretch?.skipped ?? 0)
+        guard let stretch, stretched.insert(name).inserted else { return }
+        let every = plan.experiment.diagnostics.interval(of: name)
+        record.event(
+            step: version, kind: "diagnostics interval", subject: name.rawValue,
+            detail: "asked for every \(every) steps; \(stretch.skipped) versions that were due were passed over to keep the budget")
+    }
+
+    /// Says of each diagnostic that the budget has put off how often it was taken.
+    private func noteIntervals() throws {
+        try record.flush()
+        let taken = try record.measurementCounts()
+        for (name, skipped, last) in budget.outstanding {
+            let count = taken[name.rawValue] ?? 0
+            record.event(
+                step: plan.experiment.training.steps, kind: "diagnostics interval", subject: name.rawValue,
+                detail: count == 0
+                    ? "never taken: none of \(skipped) versions that were due left enough of the budget"
+                    : "taken \(count) times, last at version \(last ?? 0); \(skipped) versions that were due since then were passed over"
+            )
+        }
+        record.meta("diagnostics_share", String(budget.spentShare))
     }
 
     private func validate(_ capture: Capture) throws {
@@ -313,6 +375,7 @@ final class RunRecorder {
     /// Writes what is left and says what the run amounts to.
     func finish(elapsed: Duration) throws -> RunResult {
         guard let weightsDigest else { throw ClusterError.unusable("the run ended before its last version was recorded") }
+        try noteIntervals()
         try flush()
         let contributions = try record.contributions()
         let training = plan.experiment.training

@@ -14,6 +14,8 @@ enum ShardPost: Sendable {
     /// A worker is no member any more: it is sent nothing, and its frames are dropped.
     case unsubscribed(WorkerID)
     case captureRequested
+    /// Go on with the probe of the present version.
+    case probe(ProbeShardOrder, timeline: Timeline)
     /// Put a snapshot in place as the start of a timeline.
     case restore(version: Step, timeline: Timeline, state: OptimizerState)
 }
@@ -27,6 +29,8 @@ enum ShardNews: Sendable {
     /// The reduced scalars, and how many microbatches of each worker counted.
     case statistics(step: Step, values: [Double], contributions: [WorkerID: Int])
     case applied(version: Step)
+    /// What an order of a probe came to.
+    case probed(ProbeShardReply, timeline: Timeline)
     case captured(Capture)
     /// What `restore` asked for is done.
     case restored(version: Step, timeline: Timeline)
@@ -37,19 +41,22 @@ enum ShardNews: Sendable {
 
 /// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
 struct ShardHost: SocketHandler {
-    private let plan: TrainingPlan
-    private let tell: @Sendable (ShardNews) -> Void
+    let plan: TrainingPlan
+    let tell: @Sendable (ShardNews) -> Void
     private var machine: ShardMachine
-    private var store: ShardStore
+    var store: ShardStore
     private var statistics = StatisticsReducer()
     private var contributions = Contributions()
     private var norms: NormCollector
     private var captures: CaptureAssembler
+    var probe: ProbeShard
+    var probeDirectives: [ProbeShard.Directive] = []
     private var clipScale = 1.0
     private let firstVersion: Step
     private var members: Set<WorkerID> = []
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
+    private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
     private static let waitingMax = 1024
     private var rejections = 0
     private var directives: [ShardMachine.Directive] = []
@@ -65,8 +72,10 @@ struct ShardHost: SocketHandler {
         machine = ShardMachine(
             .init(
                 tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
-                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures),
+                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures,
+                probes: plan.probes),
             timeline: timeline)
+        probe = ProbeShard(plan: plan, timeline: timeline)
         store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
         norms = NormCollector(chunks: plan.chunks.chunks.count)
         captures = CaptureAssembler(plan: plan.chunks)
@@ -84,11 +93,17 @@ struct ShardHost: SocketHandler {
         case .admitted(let worker):
             members.insert(worker)
             if let (version, timeline) = waiting.removeValue(forKey: worker) { attach(worker, version, timeline, port: &port) }
+            if let (round, timeline) = waitingForProbes.removeValue(forKey: worker) {
+                attachToProbes(worker, round, timeline, port: &port)
+            }
         case .unsubscribed(let worker):
             members.remove(worker)
             waiting[worker] = nil
+            waitingForProbes[worker] = nil
+            probe.unsubscribe(worker)
             handle(.unsubscribed(worker), port: &port)
         case .captureRequested: handle(.captureRequested, port: &port)
+        case .probe(let order, let timeline): carryOut(order, timeline, port: &port)
         case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
         }
     }
@@ -99,6 +114,7 @@ struct ShardHost: SocketHandler {
         norms = NormCollector(chunks: plan.chunks.chunks.count)
         captures = CaptureAssembler(plan: plan.chunks)
         store.restore(state)
+        probe.restart(timeline: timeline)
         tell(.restored(version: version, timeline: timeline))
         handle(.restored(version: version, timeline: timeline), port: &port)
     }
@@ -110,8 +126,14 @@ struct ShardHost: SocketHandler {
             try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
             guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
             if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
-            guard header.kind == .attach, waiting.count < Self.waitingMax else { throw RejectedFrame.stranger }
-            waiting[peer] = (header.step, header.timeline)
+            guard header.kind == .attach, waiting.count + waitingForProbes.count < Self.waitingMax else {
+                throw RejectedFrame.stranger
+            }
+            if header.flags.contains(.probe) {
+                waitingForProbes[peer] = (header.step, header.timeline)
+            } else {
+                waiting[peer] = (header.step, header.timeline)
+            }
         } catch {
             // Told each time the count has doubled: news share an inbox with what must not be lost.
             rejections += 1
@@ -121,6 +143,7 @@ struct ShardHost: SocketHandler {
 
     private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
     {
+        if header.flags.contains(.probe) { return try takeProbe(header, message, from: peer, port: &port) }
         switch header.kind {
         case .attach: attach(peer, header.step, header.timeline, port: &port)
         case .parameterRequest:
@@ -212,10 +235,10 @@ extension ShardHost {
     private mutating func collectNorms(_ chunk: ChunkIndex, _ step: Step) {
         guard plan.needsNorms(at: step) else { return }
         norms.set(store.squaredNorms(chunk: chunk, root: plan.tree.root), of: chunk)
-        if !plan.experiment.training.twoPhase && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
+        if !machine.configuration.isHeld(step) && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
     }
 
-    private mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
+    mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
         let payload = unsafe store.state.parameters.span.extracting(range).bytes
@@ -228,7 +251,7 @@ extension ShardHost {
         }
     }
 
-    private static func doubles(_ payload: RawSpan) -> [Double] {
+    static func doubles(_ payload: RawSpan) -> [Double] {
         (0..<payload.byteCount / 8).map { index in
             unsafe Double(bitPattern: UInt64(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: index * 8, as: UInt64.self)))
         }

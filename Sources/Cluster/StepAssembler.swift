@@ -23,13 +23,16 @@ struct StepAssembler {
     private let plan: TrainingPlan
     private var entries: [Step: Entry] = [:]
     private var lastApplied: Instant?
+    /// What a step takes, smoothed over about ten; nil before the first.
+    private(set) var stepSeconds: Double?
     /// The number of workers now.
     var workers = 0
 
     init(plan: TrainingPlan) { self.plan = plan }
 
-    /// Decides on the gradient of `step`.
-    mutating func judge(_ step: Step, squaredNorms: [Double]) throws(TrainingError) {
+    /// Decides on the gradient of `step`; its norms are looked at where the step needs them.
+    mutating func judge(_ step: Step, squaredNorms norms: [Double]) throws(TrainingError) {
+        let squaredNorms = plan.needsNorms(at: step) ? norms : nil
         let decision = try StepDecision(plan: plan, step: step, squaredNorms: squaredNorms)
         entries[step, default: Entry()].decision = decision
         entries[step]?.squaredNorms = squaredNorms
@@ -54,9 +57,13 @@ struct StepAssembler {
     mutating func applied(_ step: Step, at now: Instant) {
         let duration = lastApplied.map { now - $0 } ?? .zero
         lastApplied = now
-        entries[step, default: Entry()].seconds =
-            Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+        let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+        entries[step, default: Entry()].seconds = seconds
+        stepSeconds = stepSeconds.map { $0 + (seconds - $0) / 10 } ?? seconds
     }
+
+    /// Time that went into a probe is no part of the step it held up.
+    mutating func leaveOut(_ duration: Duration) { lastApplied = lastApplied.map { $0 + duration } }
 
     /// The report of `step` once everything is there; only once.
     mutating func take(_ step: Step) -> Done? {

@@ -14,10 +14,12 @@ enum WorkerPost: Sendable {
 
 /// The gradient of one node, as a lane hands it over.
 struct NodeGradient: Sendable {
+    /// The step, or the round of a probe.
     var step: Step
     var node: TreeNode
     var gradient: AlignedVector
     var scalars: [Double]
+    var isProbe = false
 }
 
 /// What a lane is asked to do.
@@ -25,6 +27,8 @@ struct LaneWork: Sendable {
     var step: Step
     var node: TreeNode
     var parameters: AlignedVector
+    /// What to evaluate instead of the gradient.
+    var probe: ProbeOrder?
 }
 
 /// How far a worker has come, for its heartbeats; written by the data loop, read by the control loop.
@@ -51,6 +55,9 @@ struct WorkerData: SocketHandler {
     /// The version that is arriving.
     private var incoming: AlignedVector
     private var finished: [TreeNode: NodeGradient] = [:]
+    private var probe: ProbeFollower
+    private var finishedProbes: [TreeNode: NodeGradient] = [:]
+    private var probeDirectives: [ProbeFollower.Directive] = []
     private var progress = WorkerProgress()
     private var directives: [WorkerMachine.Directive] = []
     private var header: [UInt8] = []
@@ -75,6 +82,7 @@ struct WorkerData: SocketHandler {
         self.rejected = rejected
         self.synchronized = synchronized
         machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
+        probe = ProbeFollower(plan: plan)
         current = AlignedVector(count: plan.network.layout.count)
         incoming = AlignedVector(count: plan.network.layout.count)
     }
@@ -82,6 +90,9 @@ struct WorkerData: SocketHandler {
     mutating func ticked(at now: Instant, port: inout LoopPort) {
         guard now - waitingSince > Self.patience else { return }
         waitingSince = now
+        // A version that does not come may stand still for a probe of which nothing has arrived.
+        probe.waitedTooLong(into: &probeDirectives)
+        carryOutProbe(port: &port)
         handle(.waitedTooLong, port: &port)
     }
 
@@ -89,7 +100,15 @@ struct WorkerData: SocketHandler {
         switch post {
         case .assigned(let assignment):
             handle(.assigned(assignment), port: &port)
+            probe.assign(assignment, into: &probeDirectives)
+            probe.hold(machine.version, into: &probeDirectives)
+            carryOutProbe(port: &port)
             reportProgress()
+        case .computed(let result) where result.isProbe:
+            waitingSince = MonotonicClock.now()
+            finishedProbes[result.node] = result
+            probe.computed(round: result.step, node: result.node, into: &probeDirectives)
+            carryOutProbe(port: &port)
         case .computed(let result):
             progress.microbatches += result.node.count
             finished[result.node] = result
@@ -103,6 +122,7 @@ struct WorkerData: SocketHandler {
             let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
             try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
             guard header.kind == .parameters else { throw RejectedFrame.misdirected(header.kind) }
+            if header.flags.contains(.probe) { return try takeProbe(header, message, port: &port) }
             try checkShape(header)
             try take(header, message, port: &port)
         } catch { rejected("\(error)") }
@@ -170,6 +190,8 @@ struct WorkerData: SocketHandler {
         case .advance(let version):
             if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             swap(&current, &incoming)
+            probe.hold(version, into: &probeDirectives)
+            carryOutProbe(port: &port)
             reportProgress()
         case .compute(let step, let node):
             lane(LaneWork(step: step, node: node, parameters: current))
@@ -191,22 +213,30 @@ struct WorkerData: SocketHandler {
 
     private mutating func push(_ step: Step, _ node: TreeNode, _ timeline: Timeline, port: inout LoopPort) {
         guard let result = finished.removeValue(forKey: node) else { return }
+        push(result, timeline, port: &port)
+        recycle(result.gradient)
+    }
+
+    /// Sends every chunk and the scalars. What was evaluated without a vector goes out with empty chunks.
+    private mutating func push(_ result: NodeGradient, _ timeline: Timeline, port: inout LoopPort) {
+        let flags: FrameHeader.Flags = result.isProbe ? .probe : []
         for chunk in plan.chunks.chunks {
-            let payload = unsafe result.gradient.span.extracting(chunk.range).bytes
+            let range = result.gradient.count == 0 ? 0..<0 : chunk.range
+            let payload = unsafe result.gradient.span.extracting(range).bytes
             let frame = FrameHeader(
-                kind: .push, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk.index, node: node,
-                count: chunk.range.count, sender: identity, payloadChecksum: VectorKernels.checksum(payload))
+                kind: .push, flags: flags, timeline: timeline, generation: Generation(rawValue: 0), step: result.step,
+                chunk: chunk.index, node: result.node, count: range.count, sender: identity,
+                payloadChecksum: VectorKernels.checksum(payload))
             send(frame, payload, port: &port)
-            if Int(chunk.index.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, step) }
+            if !result.isProbe, Int(chunk.index.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, result.step) }
         }
         let bits = result.scalars.map(\.bitPattern.littleEndian)
         let payload = unsafe bits.span.bytes
         send(
             FrameHeader(
-                kind: .statistics, encoding: .f64, timeline: timeline, generation: Generation(rawValue: 0), step: step,
-                chunk: plan.chunks.statistics, node: node, count: bits.count, sender: identity,
+                kind: .statistics, encoding: .f64, flags: flags, timeline: timeline, generation: Generation(rawValue: 0),
+                step: result.step, chunk: plan.chunks.statistics, node: result.node, count: bits.count, sender: identity,
                 payloadChecksum: VectorKernels.checksum(payload)), payload, port: &port)
-        recycle(result.gradient)
     }
 
     private mutating func send(_ frame: FrameHeader, port: inout LoopPort) {
@@ -217,5 +247,57 @@ struct WorkerData: SocketHandler {
     private mutating func send(_ frame: FrameHeader, _ payload: RawSpan, port: inout LoopPort) {
         frame.encode(into: &header)
         do { try port.send(header, payload: payload) } catch { rejected("a \(frame.kind) frame was not sent: \(error)") }
+    }
+}
+
+// MARK: - Probes
+
+extension WorkerData {
+    private mutating func takeProbe(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) throws {
+        let isTask = header.chunk == plan.chunks.statistics
+        guard probe.accepts(count: header.count, of: header.chunk), header.encoding == (isTask ? .f64 : .f32) else {
+            throw RejectedFrame.shape(count: header.count, expected: isTask ? ProbeTask.encodedCount : 0)
+        }
+        waitingSince = MonotonicClock.now()
+        if message.partCount < 2 {
+            let nothing: [UInt8] = []
+            unsafe probe.receive(
+                header.chunk, round: header.step, timeline: header.timeline, payload: nothing.span.bytes, into: &probeDirectives)
+        } else {
+            try message.withPart(1) { payload in
+                guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
+                probe.receive(
+                    header.chunk, round: header.step, timeline: header.timeline, payload: payload, into: &probeDirectives)
+            }
+        }
+        carryOutProbe(port: &port)
+    }
+
+    private mutating func carryOutProbe(port: inout LoopPort) {
+        let todo = probeDirectives
+        probeDirectives.removeAll(keepingCapacity: true)
+        for directive in todo {
+            switch directive {
+            case .subscribe(let round, let timeline): askProbe(.attach, round, nil, timeline, port: &port)
+            case .compute(let order):
+                lane(LaneWork(step: order.round, node: order.node, parameters: current, probe: order))
+                failpoint?.reach(.probe, order.task.version)
+            case .push(_, let node, let timeline):
+                guard let result = finishedProbes.removeValue(forKey: node) else { continue }
+                push(result, timeline, port: &port)
+            case .discard(_, let node): finishedProbes[node] = nil
+            case .request(let round, let chunks, let timeline):
+                for chunk in chunks { askProbe(.parameterRequest, round, chunk, timeline, port: &port) }
+            }
+        }
+    }
+
+    private mutating func askProbe(
+        _ kind: FrameHeader.Kind, _ round: Step, _ chunk: ChunkIndex?, _ timeline: Timeline, port: inout LoopPort
+    ) {
+        send(
+            FrameHeader(
+                kind: kind, flags: .probe, timeline: timeline, generation: Generation(rawValue: 0), step: round,
+                chunk: chunk ?? ChunkIndex(rawValue: 0), sender: identity), port: &port)
     }
 }

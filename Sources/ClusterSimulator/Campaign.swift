@@ -9,17 +9,24 @@ public struct Campaign: Sendable {
         public var workers: Int
         public var partitions: Int
         public var clips: Bool
+        /// Whether versions are probed.
+        public var probes: Bool
 
-        public init(workers: Int, partitions: Int, clips: Bool) {
-            (self.workers, self.partitions, self.clips) = (workers, partitions, clips)
+        public init(workers: Int, partitions: Int, clips: Bool, probes: Bool = false) {
+            (self.workers, self.partitions, self.clips, self.probes) = (workers, partitions, clips, probes)
         }
 
-        public var description: String { "\(workers) workers, \(partitions) partitions\(clips ? ", clipping" : "")" }
+        public var description: String {
+            "\(workers) workers, \(partitions) partitions\(clips ? ", clipping" : "")\(probes ? ", probes" : "")"
+        }
 
-        /// 1–6 workers, 1–9 partitions, with and without clipping.
+        /// 1–6 workers, 1–9 partitions, with and without clipping; every third of them with probes.
         public static let all: [Configuration] = (1...6).flatMap { workers in
             (1...9).flatMap { partitions in
-                [false, true].map { Configuration(workers: workers, partitions: partitions, clips: $0) }
+                [false, true].map {
+                    Configuration(
+                        workers: workers, partitions: partitions, clips: $0, probes: (workers + partitions).isMultiple(of: 3))
+                }
             }
         }
     }
@@ -150,20 +157,27 @@ private struct Problems: Sendable {
     private struct Key: Hashable {
         var partitions: Int
         var clips: Bool
+        var probes: Bool
+
+        init(_ configuration: Campaign.Configuration) {
+            (partitions, clips, probes) = (configuration.partitions, configuration.clips, configuration.probes)
+        }
     }
     private let problems: [Key: SimulatedProblem]
 
     init(_ configurations: [Campaign.Configuration]) throws {
         var problems: [Key: SimulatedProblem] = [:]
         for configuration in configurations {
-            let key = Key(partitions: configuration.partitions, clips: configuration.clips)
-            if problems[key] == nil { problems[key] = try SimulatedProblem(partitions: key.partitions, clips: key.clips) }
+            let key = Key(configuration)
+            if problems[key] == nil {
+                problems[key] = try SimulatedProblem(partitions: key.partitions, clips: key.clips, probes: key.probes)
+            }
         }
         self.problems = problems
     }
 
     subscript(_ configuration: Campaign.Configuration) -> SimulatedProblem {
-        guard let problem = problems[Key(partitions: configuration.partitions, clips: configuration.clips)] else {
+        guard let problem = problems[Key(configuration)] else {
             preconditionFailure("every configuration has its problem")
         }
         return problem

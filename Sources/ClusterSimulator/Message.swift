@@ -1,5 +1,6 @@
 import ParameterServer
 import ShardKernels
+import Training
 
 /// What travels between the coordinator's process and a worker's.
 enum Message {
@@ -13,11 +14,17 @@ enum Message {
     case welcome, rejoin, stop
     case assignment(Assignment)
     case parameters(ChunkIndex, Step, Timeline, [Float])
+    case probeSubscribe(fromRound: Step, Timeline)
+    case probeRequest(round: Step, ChunkIndex)
+    /// A chunk of a probe's product, or its scalars, as bytes.
+    case probePush(PushName, [UInt8])
+    /// A chunk of a probe's vector, or its task, as bytes.
+    case probe(ChunkIndex, Step, Timeline, [UInt8])
 
     /// Whether it goes over the data socket, whose order is its own.
     var isData: Bool {
         switch self {
-        case .subscribe, .request, .push, .statistics, .parameters: true
+        case .subscribe, .request, .push, .statistics, .parameters, .probeSubscribe, .probeRequest, .probePush, .probe: true
         default: false
         }
     }
@@ -38,6 +45,8 @@ enum LocalPost {
     case reduced(step: Step, squaredNorms: [Double])
     case statistics(step: Step, [Double])
     case applied(version: Step)
+    case toProbe(ProbeShardOrder, Timeline)
+    case probed(ProbeShardReply, Timeline)
     case restored(version: Step, Timeline)
     case captured(Capture)
     case unreachable(WorkerID)
@@ -48,8 +57,8 @@ enum LocalPost {
     /// The queue that it goes through: from whom to whom.
     var lane: Int {
         switch self {
-        case .toShard: 0
-        case .reduced, .statistics, .applied, .restored, .captured, .unreachable: 1
+        case .toShard, .toProbe: 0
+        case .reduced, .statistics, .applied, .probed, .restored, .captured, .unreachable: 1
         case .record, .rollBack: 2
         case .restoreShard: 3
         case .snapshotEnded: 4

@@ -14,6 +14,9 @@ final class SimulatedCoordinator {
     var store: ShardStore
     var statistics = StatisticsReducer()
     var captures: CaptureAssembler
+    var probe: ProbeShard
+    /// The probe that runs.
+    var programme: ProbeProgramme?
     var norms: [[Double]]
     var clipScale = 1.0
     /// Clipping factors decided and not yet used.
@@ -39,14 +42,17 @@ final class SimulatedCoordinator {
         let (plan, training) = (problem.plan, problem.plan.experiment.training)
         machine = CoordinatorMachine(
             .init(
-                partitions: training.partitions, steps: training.steps, workersToStart: workersToStart, twoPhase: training.twoPhase),
+                partitions: training.partitions, steps: training.steps, workersToStart: workersToStart, twoPhase: training.twoPhase,
+                probes: plan.probes),
             version: version, timeline: timeline, now: Instant(sinceStart: .microseconds(now)))
         shard = ShardMachine(
             .init(
                 tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
-                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures),
+                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures,
+                probes: plan.probes),
             timeline: timeline)
         store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
+        probe = ProbeShard(plan: plan, timeline: timeline)
         captures = CaptureAssembler(plan: plan.chunks)
         norms = Array(repeating: [], count: plan.chunks.chunks.count)
         recorderTimeline = timeline

@@ -2,6 +2,7 @@ import ExperimentFile
 import LinearAlgebra
 import ParameterServer
 import ShardKernels
+import SpectralDiagnostics
 import StructuredLayers
 import Training
 
@@ -12,12 +13,16 @@ public struct SimulatedProblem: Sendable {
     let states: [OptimizerState]
     /// The reduced scalars of each step.
     let scalars: [[Double]]
+    /// What probes measure of each version that is due, by one process.
+    let probed: [Step: [DiagnosticsSpecification.Name: [DiagnosticRow]]]
 
-    /// A network of a few hundred parameters in several chunks, on two spirals; `path` is the section of that name, as YAML.
+    /// A network of a few hundred parameters in several chunks, on two spirals; `path` is the section of that name, as YAML;
+    /// `probes` has versions probed on the way.
     ///
     /// - Throws: `ExperimentError`, `TrainingError` or `DatasetError` when the tiny experiment is none.
     public init(
-        partitions: Int, clips: Bool, steps: Int = 10, path: String = "{ family: householder, reflectors: 2 }",
+        partitions: Int, clips: Bool, probes: Bool = false, steps: Int = 10,
+        path: String = "{ family: householder, reflectors: 2 }",
         families: LayerFamilies = .builtin
     ) throws {
         let yaml = """
@@ -37,7 +42,14 @@ public struct SimulatedProblem: Sendable {
               checkpointEvery: 3
               keepCheckpoints: 2
               onNonFinite: continue\(clips ? "\n  clip: 0.5" : "")
-            diagnostics: { every: 0 }
+            diagnostics:
+              every: 0
+              select: [jacobian, curvature]
+              probeEvery: \(probes ? 4 : 0)
+              probeExamples: \(partitions)
+              budget: none
+              lanczosRuns: 1
+              lanczosSteps: 2
             cluster: { workers: 1 }
             """
         let experiment = try Experiment(yaml: yaml, source: "the simulated experiment")
@@ -55,7 +67,18 @@ public struct SimulatedProblem: Sendable {
             states.append(trainer.state)
         }
         (self.states, self.scalars) = (states, scalars)
+        var probe = LocalProbe(plan)
+        var probed: [Step: [DiagnosticsSpecification.Name: [DiagnosticRow]]] = [:]
+        for version in 0...Step(steps) where plan.probes.isDue(at: version) {
+            probe.run(plan.experiment.diagnostics.probes, version: version, parameters: states[Int(version)].parameters) {
+                probed[version, default: [:]][$0] = $1
+            }
+        }
+        self.probed = probed
     }
+
+    /// One for the Jacobian, two for each product of the curvature; at most one version a step is probed.
+    static let roundsPerProbe = 5
 
     var steps: Step { plan.experiment.training.steps }
 }

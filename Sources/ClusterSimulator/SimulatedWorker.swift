@@ -19,6 +19,7 @@ final class SimulatedWorker {
         var step: Step
         var node: TreeNode
         var parameters: AlignedVector
+        var probe: ProbeOrder?
     }
 
     /// Changes when the process starts; a rejoin changes the life alone.
@@ -30,6 +31,8 @@ final class SimulatedWorker {
     /// Computations ordered; the first one runs.
     var lane: [Work] = []
     var finished: [TreeNode: (gradient: AlignedVector, scalars: [Double])] = [:]
+    var probe: ProbeFollower
+    var finishedProbes: [TreeNode: (round: Step, product: AlignedVector, scalars: [Double])] = [:]
     var waitingSince: Int
     /// What is said again with every heartbeat until it is answered.
     var unanswered: Message? = .hello
@@ -39,6 +42,7 @@ final class SimulatedWorker {
         self.life = life
         let plan = problem.plan
         machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: problem.steps)
+        probe = ProbeFollower(plan: plan)
         current = AlignedVector(count: plan.network.layout.count)
         incoming = current
         waitingSince = now

@@ -27,7 +27,8 @@ extension Simulation {
         case .request(let version, let chunk): try tellShard(.parametersRequested(life, version: version, chunks: [chunk]))
         case .push(let name, let values): try tellShard(.pushed(name), values)
         case .statistics(let name, let values): try tellShard(.pushed(name), scalars: values)
-        case .welcome, .rejoin, .stop, .assignment, .parameters: break
+        case .probeSubscribe, .probeRequest, .probePush: receiveProbe(life, envelope.message)
+        case .welcome, .rejoin, .stop, .assignment, .parameters, .probe: break
         }
     }
 
@@ -35,13 +36,18 @@ extension Simulation {
         switch post {
         case .toShard(let event, let clipScale):
             if case .applyAllowed = event { coordinator?.clipScale = clipScale }
+            if case .unsubscribed(let worker) = event { coordinator?.probe.unsubscribe(worker) }
             try tellShard(event)
         case .restoreShard(let version, let timeline, let state): try restoreShard(version, timeline, state)
         case .reduced(let step, let norms):
-            coordinator?.decided[step] = try StepDecision(plan: problem.plan, step: step, squaredNorms: norms).clipScale
+            coordinator?.decided[step] = try StepDecision(
+                plan: problem.plan, step: step, squaredNorms: problem.plan.needsNorms(at: step) ? norms : nil
+            ).clipScale
             try tell(.shardReduced(step: step))
         case .statistics(let step, let values): try record(step, values)
         case .applied(let version): if version > coordinator?.machine.version ?? .max { try tell(.shardApplied(version: version)) }
+        case .toProbe(let order, let timeline): carryOut(order, timeline)
+        case .probed(let reply, let timeline): try continueProbe(reply, timeline)
         case .restored(let version, let timeline):
             coordinator?.isBetweenTimelines = false
             coordinator?.generationChangedAt = version
@@ -65,6 +71,7 @@ extension Simulation {
     private func carryOut(_ directive: CoordinatorMachine.Directive) throws {
         switch directive {
         case .assign(let worker, let assignment, _): send(.assignment(assignment), to: worker)
+        case .probe(let version): try startProbe(version)
         case .unsubscribe(let worker): post(.toShard(.unsubscribed(worker), clipScale: 1))
         case .judgeGradient(let step): try tell(.gradientAccepted(step: step))
         case .allowApply(let step, let timeline):
@@ -80,6 +87,7 @@ extension Simulation {
             send(.rejoin, to: worker)
         case .rollBack:
             coordinator?.isBetweenTimelines = true
+            coordinator?.programme = nil
             post(.rollBack)
         case .requestSnapshot: post(.toShard(.captureRequested, clipScale: 1))
         case .end(let outcome): try end(outcome)
@@ -170,6 +178,7 @@ extension Simulation {
     private func restoreShard(_ version: Step, _ timeline: Timeline, _ state: OptimizerState) throws {
         coordinator?.captures = CaptureAssembler(plan: problem.plan.chunks)
         coordinator?.store.restore(state)
+        coordinator?.probe.restart(timeline: timeline)
         coordinator?.clipScale = 1
         for index in 0..<problem.plan.chunks.frameCount { coordinator?.nextStep[index] = version }
         try tellShard(.restored(version: version, timeline: timeline))

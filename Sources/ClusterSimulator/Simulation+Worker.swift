@@ -13,6 +13,7 @@ extension Simulation {
         send(.heartbeat(worker.report), from: slot)
         guard now - worker.waitingSince > 5_000_000 else { return }
         slots[slot].process?.waitingSince = now
+        tickProbe(slot)
         try tell(slot, .waitedTooLong)
     }
 
@@ -25,11 +26,16 @@ extension Simulation {
         case .assignment(let assignment):
             slots[slot].process?.unanswered = nil
             try tell(slot, .assigned(assignment))
+            assignProbe(slot, assignment)
         case .rejoin: rejoin(slot)
         case .parameters(let chunk, let version, let timeline, let values):
             try tell(slot, .parametersArrived(chunk: chunk, version: version, timeline: timeline), values)
+        case .probe(let chunk, let round, let timeline, let bytes): receiveProbe(slot, chunk, round, timeline, bytes)
         case .stop: break
-        case .hello, .ready, .leaving, .heartbeat, .synchronized, .subscribe, .request, .push, .statistics: break
+        case .hello, .ready, .leaving, .heartbeat, .synchronized, .subscribe, .request, .push, .statistics, .probeSubscribe,
+            .probeRequest,
+            .probePush:
+            break
         }
     }
 
@@ -42,12 +48,16 @@ extension Simulation {
 
     func computed(_ slot: Int, _ life: WorkerID, _ step: Step, _ node: TreeNode) throws {
         guard slots[slot].process?.life == life, let work = slots[slot].process?.lane.removeFirst() else { return }
+        if let order = work.probe {
+            startLane(slot)
+            return probed(slot, order, parameters: work.parameters)
+        }
         slots[slot].process?.finished[node] = computer.gradient(of: node, step: step, parameters: work.parameters)
         startLane(slot)
         try tell(slot, .computed(step: step, node: node))
     }
 
-    private func startLane(_ slot: Int) {
+    func startLane(_ slot: Int) {
         guard let worker = slots[slot].process, let work = worker.lane.first else { return }
         let time = dice.within(Self.microbatchTime) * work.node.count
         queue.add(.computed(slot: slot, process: worker.process, life: worker.life, work.step, work.node), at: now + time)
@@ -98,6 +108,7 @@ extension Simulation {
             throw violation("worker \(slot) holds version \(version) with other bits than the reference trainer's")
         }
         slots[slot].process?.current = worker.incoming
+        holdProbe(slot, version)
         if let coordinator, worker.machine.currentTimeline == coordinator.shard.timeline, version > coordinator.shard.version {
             throw violation("worker \(slot) holds version \(version) before every chunk has reached it")
         }

@@ -34,6 +34,7 @@ final class Simulation {
     let disk = SimulatedDisk()
     let snapshots: SnapshotStore<SimulatedDisk>
     var computer: MicrobatchComputer
+    var prober: ProbeComputer
     /// Faults that are going on, in order of their beginning: a set's order would be another in every process, and with it the dice.
     var active: [Int] = []
     /// Counts of faults that hold a process still, by slot; -1 is the coordinator.
@@ -64,6 +65,7 @@ final class Simulation {
         dice = Dice(seed: seed, purpose: "events")
         snapshots = SnapshotStore("run", on: disk)
         computer = MicrobatchComputer(problem.plan)
+        prober = ProbeComputer(problem.plan)
         slots = Array(repeating: WorkerSlot(), count: workers)
         for (index, fault) in faults.enumerated() {
             queue.add(.faultBegins(index), at: fault.start)
@@ -79,7 +81,7 @@ final class Simulation {
     func run() throws {
         let lastFault = faults.map(\.end).max() ?? 0
         let work = Int(problem.steps) * problem.plan.tree.partitions * Self.microbatchTime.upperBound
-        let deadline = lastFault + Self.patience + 2 * work
+        let deadline = lastFault + Self.patience + 2 * work * (1 + SimulatedProblem.roundsPerProbe)
         while !isFinished {
             guard let (time, event) = queue.next() else {
                 throw violation("nothing is left to happen, and the run is not finished")
@@ -106,7 +108,8 @@ final class Simulation {
         var lines = [
             "\(machine.phaseName), timeline \(machine.timeline.rawValue), generation \(machine.generation.rawValue), version "
                 + "\(machine.version), the shard at \(coordinator.shard.version) with \(coordinator.shard.readerCount) readers, missing "
-                + "\(coordinator.shard.missingPartitions)"
+                + "\(coordinator.shard.missingPartitions)\(coordinator.programme == nil ? "" : ", probing"), round "
+                + "\(coordinator.probe.round) of probes missing \(coordinator.probe.missingPartitions)"
         ]
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
@@ -115,7 +118,8 @@ final class Simulation {
             lines.append(
                 "worker \(slot): life \(process.life), timeline \(report.timeline.rawValue), generation \(report.generation.rawValue), "
                     + "version \(report.version.map { "\($0)" } ?? "none"), misses \(process.machine.missingChunks.count), computes "
-                    + "\(process.lane.count), assigned \(partitions.map { "\($0)" } ?? "nothing")")
+                    + "\(process.lane.count), probes \(process.probe.situation), assigned \(partitions.map { "\($0)" } ?? "nothing")"
+            )
         }
         return lines.joined(separator: "\n  ")
     }

@@ -14,6 +14,16 @@ public struct DiagnosticsSpecification: Hashable, Sendable {
     public var probeEvery: Step
     /// Training examples that a probe round evaluates, a multiple of `training.partitions`.
     public var probeExamples: Int
+    /// Runs of Lanczos from random signs in an examination of the curvature.
+    public var lanczosRuns: Int
+    /// Products with the Hessian that a run takes at most.
+    public var lanczosSteps: Int
+
+    /// The diagnostics that need probe rounds, in the order of `Name`.
+    public var probes: [Name] { select.filter { $0.tier == .onProbes } }
+
+    /// Steps between measurements of a diagnostic, as asked for.
+    public func interval(of name: Name) -> Step { name.tier == .onProbes ? probeEvery : every }
 
     /// Whether diagnostics of tiers T0 and T1 are taken at `version`.
     public func isDue(at version: Step) -> Bool {
@@ -37,6 +47,8 @@ extension DiagnosticsSpecification {
         let probes = select.contains { $0.tier == .onProbes } ? Int(every) : 0
         probeEvery = Step(try section.integer("probeEvery", default: probes, in: Self.intervals))
         probeExamples = try Self.probeExamples(section, partitions: partitions)
+        lanczosRuns = try section.integer("lanczosRuns", default: 4, in: 1...1024)
+        lanczosSteps = try section.integer("lanczosSteps", default: 24, in: 1...1024)
         try section.finish()
     }
 
@@ -85,7 +97,8 @@ extension DiagnosticsSpecification {
         [
             ("every", .plain("\(every)")), ("select", .list(select.map(\.rawValue))), ("layers", .list(layers)),
             ("budget", .plain(budget.map { "\($0)%" } ?? "none")), ("probeEvery", .plain("\(probeEvery)")),
-            ("probeExamples", .plain("\(probeExamples)")),
+            ("probeExamples", .plain("\(probeExamples)")), ("lanczosRuns", .plain("\(lanczosRuns)")),
+            ("lanczosSteps", .plain("\(lanczosSteps)")),
         ]
     }
 }

@@ -9,13 +9,16 @@ public struct CaptureSchedule: Hashable, Codable, Sendable {
 
     /// Versions that are multiples of one of these are copied; 0 means never.
     public var parametersEvery: [Step]
+    /// Versions that come right after a multiple of this are copied too: what a step did needs both; 0 means never.
+    public var parametersAfter: Step
     /// Versions that are multiples of this are copied with moments and state; 0 means never.
     public var completeEvery: Step
     /// The last version is always copied completely.
     public var last: Step
 
-    public init(parametersEvery: [Step], completeEvery: Step, last: Step) {
+    public init(parametersEvery: [Step], parametersAfter: Step = 0, completeEvery: Step, last: Step) {
         self.parametersEvery = parametersEvery
+        self.parametersAfter = parametersAfter
         self.completeEvery = completeEvery
         self.last = last
     }
@@ -24,6 +27,7 @@ public struct CaptureSchedule: Hashable, Codable, Sendable {
     public func capture(at version: Step) -> Capture? {
         if version == last { return .complete }
         if completeEvery > 0 && version > 0 && version.isMultiple(of: completeEvery) { return .complete }
+        if parametersAfter > 0 && version > 0 && (version - 1).isMultiple(of: parametersAfter) { return .parameters }
         return parametersEvery.contains { $0 > 0 && version.isMultiple(of: $0) } ? .parameters : nil
     }
 }

@@ -51,6 +51,7 @@ extension CoordinatorMachine {
         for index in members.indices { members[index].heard = min(now, members[index].heard + gap) }
         phaseStart = min(now, phaseStart + gap)
         stepStart = min(now, stepStart + gap)
+        if let probing { self.probing = (probing.version, min(now, probing.since + gap)) }
         if let stopping { self.stopping = (stopping.reason, min(now, stopping.since + gap)) }
     }
 
@@ -67,6 +68,11 @@ extension CoordinatorMachine {
     private mutating func judgeProgress(_ now: Instant, into directives: inout [Directive]) {
         if let stopping, now - stopping.since > progressDeadline {
             return end(.interrupted(reason: stopping.reason, snapshot: nil), into: &directives)
+        }
+        if let probing {
+            guard now - probing.since > nextWarning else { return }
+            nextWarning = nextWarning * 2
+            return directives.append(.warnWait(Wait(subject: .probe(version: probing.version), waited: now - probing.since)))
         }
         let waited = now - stepStart
         guard waited > nextWarning else { return }

@@ -71,6 +71,7 @@ extension CoordinatorMachine {
     private mutating func rollBack(at now: Instant, into directives: inout [Directive]) {
         phase = .rollingBack
         phaseStart = now
+        probing = nil
         rollbacksInARow += 1
         for index in members.indices { members[index].reported = nil }
         timeline = timeline.next

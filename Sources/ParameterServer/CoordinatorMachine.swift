@@ -11,10 +11,13 @@ public struct CoordinatorMachine: Sendable {
         /// Processes that host shards: the parameters' and the statistics' reports are counted per host.
         public var shardHosts: Int
         public var twoPhase: Bool
+        /// The versions that may be probed.
+        public var probes: ProbeSchedule
         public var deadlines: Deadlines
 
         public init(
-            partitions: Int, steps: Step, workersToStart: Int, shardHosts: Int = 1, twoPhase: Bool, deadlines: Deadlines = .init()
+            partitions: Int, steps: Step, workersToStart: Int, shardHosts: Int = 1, twoPhase: Bool,
+            probes: ProbeSchedule = .never, deadlines: Deadlines = .init()
         ) {
             precondition(
                 partitions >= 1 && workersToStart >= 1 && shardHosts >= 1, "a run has partitions, workers and a shard host")
@@ -23,6 +26,7 @@ public struct CoordinatorMachine: Sendable {
             self.workersToStart = workersToStart
             self.shardHosts = shardHosts
             self.twoPhase = twoPhase
+            self.probes = probes
             self.deadlines = deadlines
         }
     }
@@ -65,6 +69,8 @@ public struct CoordinatorMachine: Sendable {
         case gradientAccepted(step: Step)
         /// The gradient of `step` is not finite, and the experiment says to stop.
         case gradientRefused(step: Step, reason: String)
+        /// The probe of `version` that `.probe` asked for has ended, or there was none.
+        case probed(version: Step)
         /// Every chunk of a shard host has reached `version`.
         case shardApplied(version: Step)
         /// Version `version` of `timeline` is in place on every shard host: what `.rollBack` asked for.
@@ -87,6 +93,8 @@ public struct CoordinatorMachine: Sendable {
         case unsubscribe(WorkerID)
         /// Sum the squared norms of `step` in canonical order and answer with `.gradientAccepted` or `.gradientRefused`.
         case judgeGradient(step: Step)
+        /// `version` is due for a probe and stands still on every shard and worker until the answer, `.probed`.
+        case probe(version: Step)
         /// Tell every shard host to apply `step`.
         case allowApply(step: Step, timeline: Timeline)
         /// The membership changed: a row for the record.
@@ -123,6 +131,7 @@ public struct CoordinatorMachine: Sendable {
             case workersToJoin(present: Int, needed: Int)
             case gradients(step: Step)
             case heartbeat(WorkerID)
+            case probe(version: Step)
             case snapshotInPlace
         }
         public var subject: Subject
@@ -177,6 +186,8 @@ public struct CoordinatorMachine: Sendable {
     var members: [Member] = []
     var reduced = 0
     var applied = 0
+    /// The version that is being probed, and since when.
+    var probing: (version: Step, since: Instant)?
     /// Set once the run is asked to end: why, and since when a snapshot is awaited.
     var stopping: (reason: String, since: Instant)?
     /// Rollbacks since a step was last applied: each doubles the patience with the next one.
@@ -234,7 +245,10 @@ public struct CoordinatorMachine: Sendable {
             reduced += 1
             if reduced == configuration.shardHosts { directives.append(.judgeGradient(step: step)) }
         case .gradientAccepted(let step):
-            if step == version && phase != .rollingBack { directives.append(.allowApply(step: step, timeline: timeline)) }
+            guard step == version, phase != .rollingBack, probing == nil else { return }
+            if configuration.probes.isDue(at: step) { return probe(step, at: now, into: &directives) }
+            directives.append(.allowApply(step: step, timeline: timeline))
+        case .probed(let version): probed(version, at: now, into: &directives)
         case .gradientRefused(let step, let reason):
             end(.failed(.gradientNotFinite(step: step, reason: reason)), into: &directives)
         case .shardApplied(let version): applied(version, at: now, into: &directives)
@@ -261,7 +275,25 @@ public struct CoordinatorMachine: Sendable {
         stepStart = now
         nextWarning = progressDeadline
         directives.append(.stepDone(version: version))
-        if version == configuration.steps { end(.finished, into: &directives) }
+        guard version == configuration.steps else { return }
+        if configuration.probes.isDue(at: version) { return probe(version, at: now, into: &directives) }
+        end(.finished, into: &directives)
+    }
+
+    private mutating func probe(_ version: Step, at now: Instant, into directives: inout [Directive]) {
+        probing = (version, now)
+        nextWarning = progressDeadline
+        directives.append(.probe(version: version))
+    }
+
+    /// The time that a probe took is no part of its step's.
+    private mutating func probed(_ version: Step, at now: Instant, into directives: inout [Directive]) {
+        guard let probing, probing.version == version, phase != .rollingBack else { return }
+        self.probing = nil
+        stepStart = min(now, stepStart + (now - probing.since))
+        nextWarning = progressDeadline
+        if version == configuration.steps { return end(.finished, into: &directives) }
+        directives.append(.allowApply(step: version, timeline: timeline))
     }
 
     /// Fewer workers than were asked for are better than none: the bits are the same.

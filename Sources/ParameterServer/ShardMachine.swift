@@ -15,12 +15,14 @@ public struct ShardMachine: Sendable {
         public var steps: Step
         /// Whether every chunk waits for a decision on the whole gradient before it applies (clipping, the stop on NaN and Inf).
         public var twoPhase: Bool
+        /// The versions whose step waits in any case: until they have been probed.
+        public var probes: ProbeSchedule
         /// The versions whose values the coordinator wants to see.
         public var captures: CaptureSchedule
 
         public init(
             tree: ReductionTree, chunks: [ChunkIndex], statistics: ChunkIndex, steps: Step, twoPhase: Bool,
-            captures: CaptureSchedule
+            captures: CaptureSchedule, probes: ProbeSchedule = .never
         ) {
             precondition(chunks == chunks.sorted() && !chunks.isEmpty, "a shard hosts chunks in ascending order")
             self.tree = tree
@@ -29,14 +31,18 @@ public struct ShardMachine: Sendable {
             self.steps = steps
             self.twoPhase = twoPhase
             self.captures = captures
+            self.probes = probes
         }
+
+        /// Whether `step` waits for the coordinator's word once its gradient is there.
+        public func isHeld(_ step: Step) -> Bool { twoPhase || probes.isDue(at: step) }
     }
 
     /// What happens to a shard.
     public enum Event: Hashable, Sendable {
         /// A push arrived; its payload waits in the shell until the directive that answers it.
         case pushed(PushName)
-        /// The coordinator allows step `step` to be applied (two-phase only).
+        /// The coordinator allows step `step`, which was held back, to be applied.
         case applyAllowed(step: Step, timeline: Timeline)
         /// `worker` wants every version from `fromVersion` on, the present one included.
         case subscribed(WorkerID, fromVersion: Step)
@@ -47,6 +53,8 @@ public struct ShardMachine: Sendable {
         case captureRequested
         /// The shell put version `version` of a new timeline in place (start, resume, rollback).
         case restored(version: Step, timeline: Timeline)
+        /// The shell has put the version after `step` in place by itself: what was pushed for `step` has been read or is not wanted.
+        case superseded(step: Step)
     }
 
     /// What the shell must do, in order.
@@ -59,7 +67,7 @@ public struct ShardMachine: Sendable {
         case discard(chunk: ChunkIndex, nodes: [TreeNode])
         /// The root of this chunk holds the whole sum of `step`: take its squared norms if the step needs them.
         case rooted(chunk: ChunkIndex, step: Step)
-        /// Every parameter chunk hosted here is rooted: tell the coordinator (two-phase only).
+        /// Every parameter chunk hosted here is rooted: tell the coordinator, for whose word the step waits.
         case reportReduced(step: Step)
         /// Apply the root's sum to the chunk, which makes version `step + 1`.
         case apply(chunk: ChunkIndex, step: Step)
@@ -140,6 +148,7 @@ public struct ShardMachine: Sendable {
             }
         case .captureRequested: requestCapture(into: &directives)
         case .restored(let version, let timeline): restore(version, timeline, into: &directives)
+        case .superseded(let step): supersede(step, into: &directives)
         }
     }
 
@@ -192,10 +201,12 @@ extension ShardMachine {
         let (chunk, step) = (configuration.chunks[place], states[place].version)
         if chunk == configuration.statistics {
             directives.append(.deliverStatistics(step: step))
+            // A version that is probed is whole for whoever asks for it, its scalars' place included.
+            if configuration.probes.isDue(at: step) && waitsForWord(step) { return }
             return advance(place, into: &directives)
         }
         directives.append(.rooted(chunk: chunk, step: step))
-        guard configuration.twoPhase else {
+        guard configuration.isHeld(step) else {
             directives.append(.apply(chunk: chunk, step: step))
             return advance(place, into: &directives)
         }
@@ -203,10 +214,29 @@ extension ShardMachine {
         if rootedParameterChunks == parameterChunks { directives.append(.reportReduced(step: step)) }
     }
 
+    /// Whether some chunk of parameters is still at `step`.
+    private func waitsForWord(_ step: Step) -> Bool {
+        configuration.chunks.indices.contains { configuration.chunks[$0] != configuration.statistics && states[$0].version == step }
+    }
+
     private mutating func applyAll(_ step: Step, into directives: inout [Directive]) {
         rootedParameterChunks = 0
-        for (place, chunk) in configuration.chunks.enumerated() where chunk != configuration.statistics {
-            directives.append(.apply(chunk: chunk, step: step))
+        for (place, chunk) in configuration.chunks.enumerated() {
+            if chunk != configuration.statistics {
+                directives.append(.apply(chunk: chunk, step: step))
+            } else if states[place].version != step || states[place].held != [configuration.tree.root] {
+                continue
+            }
+            advance(place, into: &directives)
+        }
+    }
+
+    private mutating func supersede(_ step: Step, into directives: inout [Directive]) {
+        guard states.allSatisfy({ $0.version == step }) else { return }
+        rootedParameterChunks = 0
+        for place in states.indices {
+            let (chunk, held) = (configuration.chunks[place], states[place].held)
+            if !held.isEmpty { directives.append(.discard(chunk: chunk, nodes: held)) }
             advance(place, into: &directives)
         }
     }

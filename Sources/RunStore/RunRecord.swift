@@ -6,12 +6,12 @@ import GRDB
 /// Rows are gathered and written in one transaction by `flush`; one thread at a time uses a record.
 public final class RunRecord {
     /// The version of the tables.
-    public static let schemaVersion = 1
+    public static let schemaVersion = 2
 
     private let queue: DatabaseQueue
     private var pending: [PendingRow] = []
-    /// Rows of an earlier history that the present one must repeat, by table and step, in their order.
-    private var expected: [String: [Int64: [[DatabaseValue]]]] = [:]
+    /// Rows of an earlier history that the present one must repeat where it has them, by table, step and the columns that name them.
+    private var expected: [String: [Int64: [[DatabaseValue]: [DatabaseValue]]]] = [:]
     private var difference: ReplayDifference?
 
     /// A value that an earlier history of the run saw otherwise.
@@ -82,40 +82,46 @@ public final class RunRecord {
     /// Rows that wait for `flush`.
     public var pendingRows: Int { pending.count }
 
-    /// Goes back to version `step`: what was recorded from there on is taken out, and what is recorded from now on must equal it.
+    /// Goes back to version `step`: what is recorded from there on must equal what was recorded before.
     ///
-    /// Blocking.
+    /// Steps and validations are written again. Diagnostics stay, for the budget may pass over what was measured then. Blocking.
     public func beginReplay(from step: UInt64) throws {
         try flush()
         let first = Int64(step)
+        expected = [:]
         try queue.write { database in
-            for table in ["steps", "validations", "layer_diagnostics", "spectra"] {
-                for row in try Row.fetchAll(
-                    database, sql: "SELECT * FROM \(table) WHERE step >= ? ORDER BY rowid", arguments: [first])
-                {
+            for table in Self.names.keys {
+                for row in try Row.fetchAll(database, sql: "SELECT * FROM \(table) WHERE step >= ?", arguments: [first]) {
                     guard let at: Int64 = row["step"] else { continue }
-                    expected[table, default: [:]][at, default: []].append(Array(row.databaseValues))
+                    let values = Array(row.databaseValues)
+                    expected[table, default: [:]][at, default: [:]][Self.name(of: values, in: table)] = values
                 }
             }
-            for table in ["steps", "validations", "layer_diagnostics", "spectra", "step_timings", "contributions"] {
+            for table in ["steps", "validations", "step_timings", "contributions"] {
                 try database.execute(sql: "DELETE FROM \(table) WHERE step >= ?", arguments: [first])
             }
         }
     }
+
+    /// The tables under the law of the same bits, and the columns that name a row of a step.
+    private static let names = ["steps": 0..<0, "validations": 1..<2, "layer_diagnostics": 1..<4, "spectra": 2..<3]
+    /// Those whose rows outlive a return to an earlier version.
+    private static let lasting: Set<String> = ["layer_diagnostics", "spectra"]
+
+    private static func name(of row: [DatabaseValue], in table: String) -> [DatabaseValue] { Array(row[names[table] ?? 0..<0]) }
 
     /// Adds a row whose values are under the law of the same bits: on a replay they must be those of before.
     private func addRepeatable(_ table: String, _ step: UInt64, _ values: [(any DatabaseValueConvertible)?]) {
         // SQLite keeps NaN as NULL, so that is what a replay must find.
         let row = values.map { ($0 as? Double)?.isNaN == true ? .null : $0?.databaseValue ?? .null }
         let at = Int64(step)
-        if var rows = expected[table]?[at], !rows.isEmpty {
-            let before = rows.removeFirst()
-            expected[table]?[at] = rows.isEmpty ? nil : rows
+        if let before = expected[table]?[at]?.removeValue(forKey: Self.name(of: row, in: table)) {
             if before != row && difference == nil {
                 let place = zip(before, row).first { $0 != $1 }
                 difference = ReplayDifference(
                     table: table, step: at, before: place.map { "\($0.0)" } ?? "", now: place.map { "\($0.1)" } ?? "")
             }
+            if Self.lasting.contains(table) { return }
         }
         let places = row.map { _ in "?" }.joined(separator: ", ")
         pending.append(
@@ -160,6 +166,15 @@ public final class RunRecord {
             let rows = try Row.fetchAll(
                 database, sql: "SELECT worker, SUM(microbatches) AS total FROM contributions GROUP BY worker")
             return Dictionary(uniqueKeysWithValues: rows.map { ($0["worker"], $0["total"]) })
+        }
+    }
+
+    /// How often each diagnostic was taken, by name. Blocking.
+    public func measurementCounts() throws -> [String: Int] {
+        try flush()
+        return try queue.read { database in
+            let rows = try Row.fetchAll(database, sql: "SELECT name, COUNT(*) AS taken FROM measurements GROUP BY name")
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["taken"]) })
         }
     }
 
@@ -210,6 +225,11 @@ public final class RunRecord {
             [Int64(step), layer, diagnostic, quantity, value, uncertainty, reason])
     }
 
+    /// That a diagnostic was taken of version `step`: how long it took, and how many versions that were due the budget had passed over.
+    public func measurement(_ step: UInt64, name: String, seconds: Double, skipped: Int) {
+        add("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?)", [Int64(step), name, seconds, skipped])
+    }
+
     /// Singular values, descending, as little-endian float32.
     public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float]) {
         let bytes = singularValues.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } }
@@ -247,6 +267,8 @@ public final class RunRecord {
         CREATE TABLE IF NOT EXISTS layer_diagnostics(step INTEGER NOT NULL, layer INTEGER, diagnostic TEXT NOT NULL,
           quantity TEXT NOT NULL, value REAL, uncertainty REAL, reason TEXT);
         CREATE INDEX IF NOT EXISTS layer_diagnostics_by_quantity ON layer_diagnostics(diagnostic, quantity, step, layer);
+        CREATE TABLE IF NOT EXISTS measurements(step INTEGER NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL,
+          skipped INTEGER NOT NULL, PRIMARY KEY(step, name));
         CREATE TABLE IF NOT EXISTS spectra(step INTEGER NOT NULL, layer INTEGER NOT NULL, tensor TEXT NOT NULL, count INTEGER NOT NULL,
           singular_values BLOB NOT NULL, PRIMARY KEY(step, tensor));
         CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY AUTOINCREMENT, at_unix_ms INTEGER NOT NULL, step INTEGER NOT NULL,

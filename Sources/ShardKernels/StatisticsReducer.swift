@@ -24,6 +24,12 @@ public struct StatisticsReducer: Sendable {
         for node in nodes { held[node] = nil }
     }
 
+    /// The sum that is held for a node.
+    public func sum(_ node: TreeNode) -> [Double] {
+        guard let sum = held[node] else { preconditionFailure("node \(node) is not held") }
+        return sum
+    }
+
     /// Hands out the sum of the root.
     public mutating func take(root: TreeNode) -> [Double] {
         guard let sum = held.removeValue(forKey: root) else { preconditionFailure("the statistics are not rooted") }

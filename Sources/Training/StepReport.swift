@@ -25,7 +25,7 @@ public struct StepReport: Hashable, Sendable {
         gradientNorm = decision.gradientNorm
         clipScale = decision.clipScale
         learningRate = plan.experiment.optimizer.learningRate(at: step)
-        diagnostics = statistics.isGathered ? Self.diagnostics(plan, statistics, squaredNorms ?? []) : []
+        diagnostics = statistics.isGathered ? plan.selected(Self.diagnostics(plan, statistics, squaredNorms ?? [])) : []
     }
 
     private static func diagnostics(_ plan: TrainingPlan, _ statistics: StepStatistics, _ segmentNorms: [Double]) -> [DiagnosticRow]

@@ -49,7 +49,9 @@ public struct TrainingPlan: Sendable {
     public var microbatch: Int { experiment.training.batch / experiment.training.partitions }
 
     /// Whether step `t` gathers the per-layer scalars.
-    public func gathers(at step: Step) -> Bool { experiment.diagnostics.isDue(at: step) }
+    public func gathers(at step: Step) -> Bool {
+        experiment.diagnostics.isDue(at: step) && experiment.diagnostics.select.contains { $0.tier == .onTheStep }
+    }
 
     /// Whether the squared norms of step `t`'s gradient are needed.
     public func needsNorms(at step: Step) -> Bool { experiment.training.twoPhase || gathers(at: step) }
@@ -57,10 +59,10 @@ public struct TrainingPlan: Sendable {
     /// The versions whose parameters are validated or examined, or saved.
     public var captures: CaptureSchedule {
         let training = experiment.training
-        let onWeights = experiment.diagnostics.select.contains { $0.tier == .onTheWeights }
-        let diagnosed = onWeights ? experiment.diagnostics.every : 0
+        let (select, every) = (experiment.diagnostics.select, experiment.diagnostics.every)
         return CaptureSchedule(
-            parametersEvery: [training.validateEvery, diagnosed], completeEvery: training.checkpointEvery, last: training.steps)
+            parametersEvery: [training.validateEvery, select.contains { $0.tier == .onTheWeights } ? every : 0],
+            parametersAfter: select.contains(.update) ? every : 0, completeEvery: training.checkpointEvery, last: training.steps)
     }
 
     /// Version 0.

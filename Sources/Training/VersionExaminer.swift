@@ -14,14 +14,6 @@ public struct Evaluation: Hashable, Sendable {
     public init(loss: Double, accuracy: Double, count: Int) { (self.loss, self.accuracy, self.count) = (loss, accuracy, count) }
 }
 
-/// The spectrum of one matrix of a version.
-public struct LayerSpectrum: Sendable {
-    public var layer: Int
-    /// The tensor's or map's name, as `layers.3.path`.
-    public var name: String
-    public var spectrum: MatrixSpectrum
-}
-
 /// Looks at one frozen version: validates it and examines its matrices. Not the training's own thread; keeps its buffers.
 ///
 /// Batches have one fixed shape and run in order, so every value is a function of the parameters alone.
@@ -94,25 +86,5 @@ public struct VersionExaminer {
             }
             return rows
         }
-    }
-
-    /// D1, D3, D4 and D7 of every layer's map.
-    public func spectra(_ parameters: AlignedVector) -> [LayerSpectrum] {
-        plan.network.materialised(parameters).map {
-            LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view))
-        }
-    }
-
-    /// What a spectrum amounts to in the run's record.
-    public static func rows(_ layer: LayerSpectrum) -> [DiagnosticRow] {
-        let spectrum = layer.spectrum
-        return [
-            DiagnosticRow("D1", layer: layer.layer, "spectral_norm", spectrum.spectralNorm),
-            DiagnosticRow("D1", layer: layer.layer, "frobenius_norm", spectrum.frobeniusNorm),
-            DiagnosticRow("D3", layer: layer.layer, "condition_number", spectrum.conditionNumber),
-            DiagnosticRow("D4", layer: layer.layer, "stable_rank", spectrum.stableRank),
-            DiagnosticRow("D4", layer: layer.layer, "effective_rank", spectrum.effectiveRank),
-            DiagnosticRow("D7", layer: layer.layer, "orthogonality_error", spectrum.orthogonalityError),
-        ]
     }
 }

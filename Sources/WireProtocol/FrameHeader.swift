@@ -46,8 +46,10 @@ public struct FrameHeader: Hashable, Sendable {
         public init(rawValue: UInt16) { self.rawValue = rawValue }
         /// The last frame of a sequence, such as the frames of a snapshot.
         public static let last = Flags(rawValue: 1)
+        /// The frame belongs to a probe: its `step` counts rounds, and its payload is a direction, a product or partial sums.
+        public static let probe = Flags(rawValue: 2)
         /// The bits that this version knows.
-        static let known: Flags = [.last]
+        static let known: Flags = [.last, .probe]
     }
 
     /// What the frame is for.

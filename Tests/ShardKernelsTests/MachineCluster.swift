@@ -135,7 +135,7 @@ struct MachineCluster {
             case .judgeGradient(let step): judge(step)
             case .allowApply(let step, let timeline): send(.allowApply(step, timeline), from: 0, to: 0, control: true)
             case .end(let outcome): self.outcome = outcome
-            case .recordMembership, .warnWait, .stepDone, .expel, .rollBack, .requestSnapshot: break
+            case .recordMembership, .warnWait, .stepDone, .expel, .rollBack, .requestSnapshot, .probe: break
             }
         }
     }

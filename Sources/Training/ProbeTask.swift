@@ -1,0 +1,100 @@
+import ExperimentFile
+import ParameterServer
+import SpectralDiagnostics
+import StructuredLayers
+
+/// What the workers evaluate together in one round of a probe, on a version that stands still.
+public struct ProbeTask: Hashable, Sendable {
+    /// What is evaluated of each partition's share of the probe batch.
+    public enum Work: Hashable, Sendable {
+        /// The partial sums of a network probe: scalars alone.
+        case measure(DiagnosticsSpecification.Name)
+        /// A gradient at the round's vector, a point near the version's parameters, for products with a curvature matrix.
+        case gradient(CurvatureKind, ProbeSign)
+    }
+
+    /// The version whose parameters are probed.
+    public var version: Step
+    public var work: Work
+
+    public init(version: Step, work: Work) { (self.version, self.work) = (version, work) }
+
+    /// Whether a vector goes out and a sum of its size comes back.
+    public var hasVector: Bool { if case .gradient = work { true } else { false } }
+
+    // MARK: On the wire
+
+    /// The length of `encoded`.
+    public static let encodedCount = 4
+
+    /// As it travels, in the place of the statistics' parameters.
+    public var encoded: [Double] {
+        switch work {
+        case .measure(let name):
+            [Double(version), 0, Double(DiagnosticsSpecification.Name.allCases.firstIndex(of: name) ?? 0), 0]
+        case .gradient(let kind, let sign):
+            [Double(version), 1, Double(CurvatureKind.allCases.firstIndex(of: kind) ?? 0), sign == .plus ? 1 : -1]
+        }
+    }
+
+    /// Reads what a peer sent; nil when it is no task that this build knows.
+    public init?(decoding values: [Double]) {
+        guard values.count == Self.encodedCount, let version = Step(exactly: values[0]), let index = Int(exactly: values[2]) else {
+            return nil
+        }
+        let (names, kinds) = (DiagnosticsSpecification.Name.allCases, CurvatureKind.allCases)
+        switch values[1] {
+        case 0 where names.indices.contains(index) && names[index].networkProbe != nil:
+            self.init(version: version, work: .measure(names[index]))
+        case 1 where kinds.indices.contains(index) && abs(values[3]) == 1:
+            self.init(version: version, work: .gradient(kinds[index], values[3] > 0 ? .plus : .minus))
+        default: return nil
+        }
+    }
+}
+
+extension DiagnosticsSpecification.Name {
+    /// The probe that measures it share by share; nil for what is measured otherwise.
+    public var networkProbe: (any NetworkProbe)? { ProbeRound.probe(named: rawValue) }
+}
+
+extension TrainingPlan {
+    /// The versions that probes may look at.
+    public var probes: ProbeSchedule {
+        let diagnostics = experiment.diagnostics
+        return ProbeSchedule(every: diagnostics.probes.isEmpty ? 0 : diagnostics.probeEvery, last: experiment.training.steps)
+    }
+
+    /// Elements of the scalars of a probe round.
+    func scalarCount(of task: ProbeTask) -> Int {
+        switch task.work {
+        case .measure(let name): name.networkProbe?.length(network, examples: experiment.diagnostics.probeExamples) ?? 0
+        case .gradient: 1
+        }
+    }
+
+    /// What a network probe's sums over all shares say.
+    public func rows(of name: DiagnosticsSpecification.Name, sums: [Double], parameters: FrozenNetwork) -> [DiagnosticRow] {
+        let rows = name.networkProbe?.rows(sums, version: parameters, examples: experiment.diagnostics.probeExamples) ?? []
+        return selected(rows)
+    }
+
+    /// The rows of layers that the experiment selects, and of the whole network.
+    func selected(_ rows: [DiagnosticRow]) -> [DiagnosticRow] {
+        rows.filter { row in row.layer.map { experiment.diagnostics.includes(layer: $0, depth: network.layers.count) } ?? true }
+    }
+
+    /// What a first probe is expected to take, in seconds, from what a step takes now; larger than any budget while that is not known.
+    public func probeEstimates(stepSeconds: Double?) -> [DiagnosticsSpecification.Name: Double] {
+        let (diagnostics, batch) = (experiment.diagnostics, Double(experiment.training.batch))
+        var estimates: [DiagnosticsSpecification.Name: Double] = [:]
+        for name in diagnostics.probes {
+            // A gradient is three forward passes.
+            let forwards =
+                name.networkProbe?.cost(network, examples: diagnostics.probeExamples)
+                ?? Double(2 * curvature.probes * curvature.steps) * 3 * Double(diagnostics.probeExamples)
+            estimates[name] = stepSeconds.map { $0 * forwards / (3 * batch) } ?? .infinity
+        }
+        return estimates
+    }
+}
