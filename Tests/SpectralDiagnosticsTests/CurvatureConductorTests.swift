@@ -76,10 +76,11 @@ struct CurvatureConductorTests {
         #expect(abs(early.largest.number! - 40) < 40e-3 && early.largest.uncertainty! < 1)
     }
 
-    @Test("a multiple of the identity is one product; zero has eigenvalue zero")
+    @Test("a multiple of the identity has one eigenvalue, to the differences' rounding; zero is one product")
     func invariant() throws {
         let twice = try Self.quadratic(CurvatureOptions(probes: 2, steps: 10)) { _ in 2 }.report
-        #expect(twice.products == 2 && abs(twice.largest.number! - 2) < 1e-4 && abs(twice.smallest.number! - 2) < 1e-4)
+        // θ ± εv is rounded to 2⁻²⁴ of θ, which is 2e-4 of the step.
+        #expect(twice.ritz.flatMap(\.values).allSatisfy { abs($0 - 2) < 2e-3 } && abs(twice.trace.number! / 2 - 386) < 0.1)
         let zero = try Self.quadratic(CurvatureOptions(probes: 1, steps: 10)) { _ in 0 }.report
         #expect(zero.largest.number == 0 && zero.trace.number == 0 && zero.products == 1)
         #expect(zero.symmetryError.reason == "the curvature matrix is zero")

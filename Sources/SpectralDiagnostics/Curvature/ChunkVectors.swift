@@ -57,11 +57,9 @@ struct ChunkVectors: Sendable {
         case .publish(let step): self.step = Float(step)
         case .difference(let scale):
             scaleWork(by: Float(scale))
-            values = basis.products(work) + [VectorKernels.sumOfSquares(work.span)]
+            values = basis.sweep(&work, subtracting: [])
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
-        case .orthogonalise(let coefficients, let verifies):
-            basis.subtract(coefficients, from: &work)
-            values = (verifies ? basis.products(work) : []) + [VectorKernels.sumOfSquares(work.span)]
+        case .orthogonalise(let coefficients): values = basis.sweep(&work, subtracting: coefficients)
         case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)
@@ -128,7 +126,7 @@ struct ChunkVectors: Sendable {
     }
 
     private mutating func extend(_ coefficients: [Double], _ scale: Float) {
-        if !coefficients.isEmpty { basis.subtract(coefficients, from: &work) }
+        if !coefficients.isEmpty { _ = basis.sweep(&work, subtracting: coefficients, products: false) }
         do {
             let work = work
             var v = last.mutableSpan

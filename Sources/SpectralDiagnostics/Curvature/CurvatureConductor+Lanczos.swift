@@ -1,9 +1,6 @@
 extension CurvatureConductor {
-    /// Overlaps with a vector of the basis below this part of ‖w‖ are rounding's: left in, they bend no eigenvalue by more than their
-    /// square (Simon, 1984).
+    /// Overlaps with the basis below this part of ‖w‖ are rounding's.
     private static let overlap = 1e-6
-    /// Where less than this part of ‖w‖² is left after the subtraction, its rounding counts, and overlaps are measured again.
-    private static let cancellation = 1e-2
     /// A residual below this part of the largest element of T is rounding's: the basis spans an invariant space.
     private static let breakdown = 1e-6
 
@@ -12,22 +9,10 @@ extension CurvatureConductor {
         noteAsymmetry(coefficients)
         if run.alphas.isEmpty { report.squaredNorms.append(square * Double(layout.dimension)) }
         run.alphas.append(coefficients.last ?? 0)
-        orthogonalise(coefficients, square)
+        phase = run.alphas.count == 1 ? .observeDiagonal : .orthogonalise(coefficients)
     }
 
-    /// The first product's diagonal is observed before the subtraction, which waits meanwhile.
-    private mutating func orthogonalise(_ coefficients: [Double], _ square: Double) {
-        let floor = Self.overlap * square.squareRoot()
-        let subtracted = coefficients.map { abs($0) > floor ? $0 : 0 }
-        let left = square - subtracted.reduce(0) { $0 + $1 * $1 }
-        let verifies = left < Self.cancellation * square
-        let isFirst = run.alphas.count == 1
-        phase =
-            isFirst
-            ? .observeDiagonal(then: subtracted, verifies: verifies) : .orthogonalise(subtracted, verifies: verifies)
-    }
-
-    mutating func diagonalObserved(_ sums: [ChunkSums], then coefficients: [Double], verifies: Bool) {
+    mutating func diagonalObserved(_ sums: [ChunkSums]) {
         let probe = report.runs.count
         report.diagonalProducts.append((0...probe).map { place in sums.reduce(0) { $0 + $1.values[place] } })
         var traces: [Int: Double] = [:]
@@ -36,18 +21,20 @@ extension CurvatureConductor {
         }
         report.layerTraces.append(traces)
         if !traces.values.allSatisfy(\.isFinite) { return abandon("a product with the curvature matrix is not finite") }
-        phase = .orthogonalise(coefficients, verifies: verifies)
+        phase = .orthogonalise(run.alphas)
     }
 
     mutating func orthogonalised(_ products: [Double]) {
         let (left, square) = (Array(products.dropLast()), products.last ?? 0)
+        let remainder = left.reduce(0) { $0 + $1 * $1 }
+        let corrects = remainder > Self.overlap * Self.overlap * square
         run.alphas[run.alphas.count - 1] += left.last ?? 0
-        let beta = max(0, square - left.reduce(0) { $0 + $1 * $1 }).squareRoot()
+        let beta = max(0, corrects ? square - remainder : square).squareRoot()
         run.betas.append(beta)
         let scale = (run.alphas + run.betas).reduce(0) { max($0, abs($1)) }
         let isComplete = run.alphas.count == min(options.steps, layout.dimension) || beta <= Self.breakdown * scale
         if isComplete || isConverged { return endRun() }
-        phase = .extend(left, scale: 1 / beta)
+        phase = .extend(corrects ? left : [], scale: 1 / beta)
     }
 
     private var isConverged: Bool {

@@ -6,8 +6,9 @@ import StructuredLayers
 /// A pure state machine: carry out `action`, report what came of it by `complete`, until it is `finished`. Partial sums are added in
 /// the chunks' order, so the report is a function of θ, the batch and the options, not of how chunks are spread over shards.
 ///
-/// Every product's overlap with the whole basis is measured, and subtracted wherever it is more than rounding; where little of the
-/// product is left the rest is measured and subtracted once more (classical Gram–Schmidt, twice where needed: Giraud et al., 2005).
+/// Every product's overlap with the whole basis is subtracted, and measured again: a basis of float32 is not quite orthonormal, and what
+/// one projection leaves grows from step to step. Where more than rounding is left it is subtracted once more (classical Gram–Schmidt,
+/// twice where needed: Giraud et al., 2005).
 /// Oracles: dense Hessians, PyHessian.
 public struct CurvatureConductor: Sendable {
     /// What is to be done next.
@@ -21,9 +22,8 @@ public struct CurvatureConductor: Sendable {
     }
 
     enum Phase: Hashable, Sendable {
-        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference
-        case observeDiagonal(then: [Double], verifies: Bool)
-        case orthogonalise([Double], verifies: Bool)
+        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference, observeDiagonal
+        case orthogonalise([Double])
         case extend([Double], scale: Double)
         case finished
     }
@@ -54,8 +54,7 @@ public struct CurvatureConductor: Sendable {
         case .gradient(let sign): .gradient(sign)
         case .difference: .shards(.difference(scale: 1 / (2 * step * Double(examples))))
         case .observeDiagonal: .shards(.observeDiagonal(dimension: layout.dimension))
-        case .orthogonalise(let coefficients, let verifies):
-            .shards(.orthogonalise(coefficients: coefficients, verifies: verifies))
+        case .orthogonalise(let coefficients): .shards(.orthogonalise(coefficients: coefficients))
         case .extend(let coefficients, let scale): .shards(.extend(coefficients: coefficients, scale: scale))
         case .finished: .finished(report)
         }
@@ -76,7 +75,7 @@ public struct CurvatureConductor: Sendable {
         case .gradient(.plus): phase = .publish(.minus)
         case .gradient(.minus): phase = .difference
         case .difference: differenceTaken(total)
-        case .observeDiagonal(let coefficients, let verifies): diagonalObserved(sums, then: coefficients, verifies: verifies)
+        case .observeDiagonal: diagonalObserved(sums)
         case .orthogonalise: orthogonalised(total)
         case .extend: phase = .publish(.plus)
         case .finished: break

@@ -14,8 +14,8 @@ public enum KrylovCommand: Codable, Hashable, Sendable {
     /// From the start vector z/√d and w = H·z/√d of a run's first product: keeps s = z ∘ Hz. Answers ⟨s, s_q⟩ with the s of every run so
     /// far, this one last, and Σ s over each layer of the chunk.
     case observeDiagonal(dimension: Int)
-    /// w ← w − V·coefficients. Answers Vᵀw if it `verifies`, and ‖w‖².
-    case orthogonalise(coefficients: [Double], verifies: Bool)
+    /// w ← w − V·coefficients. Answers as `difference` does.
+    case orthogonalise(coefficients: [Double])
     /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; no coefficients, nothing to subtract. Answers nothing.
     case extend(coefficients: [Double], scale: Double)
 }

@@ -34,34 +34,45 @@ struct TiledBasis: Sendable {
         count += 1
     }
 
-    /// Vᵀw, in the order of the vectors. O(count · elements).
-    func products(_ w: AlignedVector) -> [Double] {
-        var sums = Array(repeating: 0.0, count: count)
-        for (slab, matrices) in slabs.enumerated() where slab * Self.slab < count {
-            let (first, rows) = (slab * Self.slab, min(Self.slab, count - slab * Self.slab))
-            var partial = AlignedVector(count: rows)
-            var y = partial.mutableSpan
-            for (index, tile) in matrices.enumerated() {
-                let view = MatrixView(tile.span.extracting(0..<rows * Self.tile), rows: rows, columns: Self.tile)
-                BLAS.gemv(view, w.span.extracting(index * Self.tile..<(index + 1) * Self.tile), into: &y)
-                for row in 0..<rows { sums[first + row] += Double(y[row]) }
-            }
+    /// w ← w − V·c unless `coefficients` is empty; then Vᵀw, in the order of the vectors, and ‖w‖², unless no `products` are asked for.
+    /// The basis is read once: what was subtracted is still in the cache when products are taken of what is left. O(count · elements).
+    func sweep(_ w: inout AlignedVector, subtracting coefficients: [Double], products: Bool = true) -> [Double] {
+        precondition(coefficients.isEmpty || coefficients.count == count, "a coefficient a vector")
+        let c = coefficients.map { Float($0) }
+        var sums = Array(repeating: 0.0, count: products ? count + 1 : 0)
+        var partial = AlignedVector(count: count)
+        var all = w.mutableSpan
+        var y = partial.mutableSpan
+        for index in 0..<tiles {
+            var part = all.part(index * Self.tile..<(index + 1) * Self.tile)
+            if !c.isEmpty { subtract(c, tile: index, from: &part) }
+            if !products { continue }
+            multiply(part.span, tile: index, into: &y)
+            for vector in 0..<count { sums[vector] += Double(y[vector]) }
+            sums[count] += VectorKernels.sumOfSquares(part.span)
         }
         return sums
     }
 
-    /// w ← w − V·c; vectors whose coefficient is zero are not read. O(nonzero coefficients · elements).
-    func subtract(_ coefficients: [Double], from w: inout AlignedVector) {
-        precondition(coefficients.count == count, "a coefficient a vector")
-        let chosen = coefficients.indices.filter { coefficients[$0] != 0 }
-        var all = w.mutableSpan
-        for index in 0..<tiles {
-            var part = all.part(index * Self.tile..<(index + 1) * Self.tile)
-            for vector in chosen {
-                let tile = slabs[vector / Self.slab][index]
-                let row = vector % Self.slab * Self.tile
-                VectorKernels.axpy(Float(-coefficients[vector]), tile.span.extracting(row..<row + Self.tile), into: &part)
-            }
+    /// The vectors of a slab, as places in the basis.
+    private func vectors(_ slab: Int) -> Range<Int> { slab * Self.slab..<min(count, (slab + 1) * Self.slab) }
+
+    private var slabsInUse: Int { (count + Self.slab - 1) / Self.slab }
+
+    private func subtract(_ c: [Float], tile index: Int, from part: inout MutableSpan<Float>) {
+        for slab in 0..<slabsInUse {
+            let (tile, vectors) = (slabs[slab][index], vectors(slab))
+            let view = MatrixView(tile.span.extracting(0..<vectors.count * Self.tile), rows: vectors.count, columns: Self.tile)
+            BLAS.gemv(view, transposed: true, c.span.extracting(vectors), alpha: -1, beta: 1, into: &part)
+        }
+    }
+
+    private func multiply(_ part: Span<Float>, tile index: Int, into y: inout MutableSpan<Float>) {
+        for slab in 0..<slabsInUse {
+            let (tile, vectors) = (slabs[slab][index], vectors(slab))
+            let view = MatrixView(tile.span.extracting(0..<vectors.count * Self.tile), rows: vectors.count, columns: Self.tile)
+            var target = y.part(vectors)
+            BLAS.gemv(view, part, into: &target)
         }
     }
 }
