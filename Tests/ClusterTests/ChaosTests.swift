@@ -9,11 +9,13 @@ struct ChaosTests {
     /// Five chunks and more, some ten milliseconds a step.
     static let wide = settings(
         "training.steps=150", "training.checkpointEvery=20", "training.validateEvery=50", "model.width=256", "model.depth=6",
-        "model.path.reflectors=128", "model.correction.rank=64", "diagnostics.every=50")
+        "model.path.reflectors=128", "model.correction.rank=64", "diagnostics.every=50",
+        "diagnostics.budget=none")
     /// Thousands of short steps.
     static let narrow = settings(
         "training.steps=1500", "training.checkpointEvery=50", "training.validateEvery=100", "model.width=32", "model.depth=4",
-        "model.path.reflectors=8", "model.correction.rank=8", "diagnostics.every=100")
+        "model.path.reflectors=8", "model.correction.rank=8", "diagnostics.every=100",
+        "diagnostics.budget=none")
 
     static func settings(_ texts: String...) -> [String] { texts.flatMap { ["--set", $0] } }
 

@@ -16,7 +16,7 @@ struct FamilyBitsTests {
         model: { width: 16, depth: 3, path: { \(path) }, correction: { \(correction) } }
         optimizer: { kind: adam, learningRate: 0.01 }
         training: { batch: 32, partitions: 4, steps: \(steps), clip: 0.5, checkpointEvery: 10, keepCheckpoints: 10000 }
-        diagnostics: { every: 10 }
+        diagnostics: { every: 10, budget: none }
         """.write(toFile: file, atomically: true, encoding: .utf8)
         return file
     }

@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+
+/// Probes by real processes: what all workers measure together has the bits of one process, and changes none.
+@Suite("Probe rounds", .serialized)
+struct ProbeRoundTests {
+    static func experiment(_ folder: String, _ diagnostics: String) throws -> String {
+        let file = "\(folder)/experiment.yaml"
+        try """
+        data: { source: spirals, points: 200 }
+        model:
+          width: 12
+          depth: 3
+          path: { family: householder, reflectors: 4 }
+          correction: { kind: bottleneck, rank: 4, cap: 2/sqrt(L) }
+        optimizer: { kind: adam, learningRate: 0.01 }
+        training: { batch: 32, partitions: 4, steps: 30, checkpointEvery: 10 }
+        diagnostics: { \(diagnostics) }
+        """.write(toFile: file, atomically: true, encoding: .utf8)
+        return file
+    }
+
+    static let everything = "every: 10, select: [all], budget: none, probeExamples: 16, lanczosRuns: 2, lanczosSteps: 5"
+
+    @Test("every row of every diagnostic is the same from 1, 2 and 4 workers and from one process")
+    func sameRows() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, Self.everything)
+            let reference = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/reference"])
+            #expect(reference.status == 0, "\(reference.errors)")
+            let bits = try #require(reference.json["weightsSHA256"] as? String)
+            let expected = try RunFolder(path: "\(folder)/reference")
+            let rows = try expected.lawfulRows()
+            for workers in [1, 2, 4] {
+                let run = try FamilyBitsTests.train(
+                    [file, "--run-dir", "\(folder)/\(workers)", "--set", "cluster.workers=\(workers)"])
+                #expect(run.status == 0, "\(run.errors)")
+                #expect(run.json["weightsSHA256"] as? String == bits, "\(workers) workers")
+                #expect(try RunFolder(path: "\(folder)/\(workers)").lawfulRows() == rows, "\(workers) workers")
+            }
+            let measured = try expected.texts("SELECT DISTINCT diagnostic FROM layer_diagnostics ORDER BY diagnostic")
+            for id in ["D1", "D5", "D8", "D9", "D10", "D11", "D13", "D14", "D16", "D17", "D22", "D23", "D24", "D25", "D26"] {
+                #expect(measured.contains(id), "\(id) is not in the record")
+            }
+            let versions = try expected.numbers("SELECT DISTINCT step FROM layer_diagnostics WHERE diagnostic = 'D14' ORDER BY step")
+            #expect(versions == [0, 10, 20, 30])
+        }
+    }
+
+    @Test("diagnostics on or off, any selection, any budget: the same weights")
+    func sameWeights() throws {
+        try Program.inTemporaryFolder { folder in
+            var bits = Set<String>()
+            let choices = [
+                "every: 0", Self.everything, "every: 7, select: [curvature], lanczosRuns: 1, lanczosSteps: 3",
+                "every: 3, select: ['D1*'], layers: ['layers.1'], budget: none", "every: 1, select: [all], budget: 0.01%",
+            ]
+            for (number, choice) in choices.enumerated() {
+                let file = try Self.experiment(folder, choice)
+                let run = try FamilyBitsTests.train([file, "--run-dir", "\(folder)/\(number)", "--set", "cluster.workers=2"])
+                #expect(run.status == 0, "\(choice): \(run.errors)")
+                bits.insert(try #require(run.json["weightsSHA256"] as? String))
+            }
+            #expect(bits.count == 1)
+            let off = RunFolder(path: "\(folder)/0")
+            #expect(try off.rows("layer_diagnostics").isEmpty && off.rows("measurements").isEmpty)
+            let chosen = try RunFolder(path: "\(folder)/3").numbers("SELECT DISTINCT layer FROM layer_diagnostics WHERE layer NOT NULL")
+            #expect(chosen == [2])
+            let bounded = RunFolder(path: "\(folder)/4")
+            #expect(try !bounded.texts("SELECT detail FROM events WHERE kind = 'diagnostics interval'").isEmpty)
+        }
+    }
+
+    @Test("a worker that is killed in a probe changes no row", arguments: [1, 2])
+    func killed(number: Int) throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, Self.everything)
+            _ = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/reference"])
+            for version in [0, 10, 30] {
+                let run = try FamilyBitsTests.train(
+                    [file, "--run-dir", "\(folder)/\(version)", "--set", "cluster.workers=3"],
+                    environment: ["PLUMB_FAILPOINT": "worker-\(number):probe:\(version)"])
+                #expect(run.status == 0, "\(run.errors)")
+                #expect(
+                    try RunFolder(path: "\(folder)/\(version)").lawfulRows() == RunFolder(path: "\(folder)/reference").lawfulRows())
+                let lost = try RunFolder(path: "\(folder)/\(version)").numbers("SELECT step FROM membership WHERE change != 'joined'")
+                #expect(lost.first == version, "it died in the probe")
+            }
+        }
+    }
+}
