@@ -254,7 +254,8 @@ final class RunRecorder {
         lastSpectra = examiner.spectra(parameters)
         for layer in lastSpectra {
             write(VersionExaminer.rows(layer), at: version)
-            record.spectrum(version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues)
+            record.spectrum(
+                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
         }
     }
 

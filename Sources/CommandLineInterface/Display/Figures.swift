@@ -14,6 +14,15 @@ enum Figures {
         return String(format: "%.2e", value)
     }
 
+    /// Three significant digits, in plain or scientific notation.
+    static func brief(_ value: Double?) -> String {
+        guard let value else { return "n/a" }
+        if value == 0 { return "0" }
+        let magnitude = abs(value)
+        if magnitude < 0.001 || magnitude >= 99_999.5 { return String(format: "%.1e", value) }
+        return String(format: "%.\(max(0, min(3, 2 - Int(log10(magnitude).rounded(.down)))))f", value)
+    }
+
     /// 97.22 %
     static func percent(_ fraction: Double?) -> String {
         guard let fraction else { return "n/a" }

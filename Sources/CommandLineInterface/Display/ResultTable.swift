@@ -32,7 +32,7 @@ enum ResultTable {
             let spectrum = layer.spectrum
             table.append(
                 layer.name, Figures.short(spectrum.spectralNorm.number),
-                Figures.short(spectrum.singularValues.last.map { Double($0) }),
+                Figures.short(spectrum.singularValues.last),
                 Figures.short(spectrum.conditionNumber.number), Figures.short(spectrum.stableRank.number),
                 Figures.short(spectrum.effectiveRank.number), Figures.short(spectrum.orthogonalityError.number))
         }
