@@ -291,7 +291,8 @@ final class RunRecorder {
         if updated != nil { updated = present }
         lastSpectra = present.spectra
         for layer in lastSpectra {
-            record.spectrum(version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues)
+            record.spectrum(
+                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
         }
     }
 

@@ -21,12 +21,12 @@ public enum LAPACK {
         return SingularValueDecomposition(u: right, values: values, vTransposed: left)
     }
 
-    /// The eigenvalues of a symmetric matrix, ascending (syevd); only one triangle is read. O(n³).
+    /// The eigenvalues of a symmetric matrix, ascending (syevd); only the lower triangle is read. O(n³).
     public static func symmetricEigenvalues(_ a: DoubleMatrix) throws(LAPACKError) -> [Double] {
         try syevd(a, vectors: false).values
     }
 
-    /// Eigenvalues, ascending, and eigenvectors as the rows of `vectors` (syevd); only one triangle is read. O(n³).
+    /// Eigenvalues, ascending, and eigenvectors as the rows of `vectors` (syevd); only the lower triangle is read. O(n³).
     public static func symmetricEigenvectors(_ a: DoubleMatrix) throws(LAPACKError) -> (values: [Double], vectors: DoubleMatrix) {
         try syevd(a, vectors: true)
     }

@@ -19,14 +19,24 @@ public struct TensorDescription: Hashable, Sendable {
     /// The format's own names.
     public enum Element: String, Hashable, Sendable, CaseIterable {
         case f64 = "F64", f32 = "F32", f16 = "F16", bf16 = "BF16"
-        case i64 = "I64", i32 = "I32", i16 = "I16", i8 = "I8", u8 = "U8", bool = "BOOL"
+        case f8e5m2 = "F8_E5M2", f8e4m3 = "F8_E4M3"
+        case i64 = "I64", i32 = "I32", i16 = "I16", i8 = "I8"
+        case u64 = "U64", u32 = "U32", u16 = "U16", u8 = "U8", bool = "BOOL"
 
         public var bytes: Int {
             switch self {
-            case .f64, .i64: 8
-            case .f32, .i32: 4
-            case .f16, .bf16, .i16: 2
-            case .i8, .u8, .bool: 1
+            case .f64, .i64, .u64: 8
+            case .f32, .i32, .u32: 4
+            case .f16, .bf16, .i16, .u16: 2
+            case .f8e5m2, .f8e4m3, .i8, .u8, .bool: 1
+            }
+        }
+
+        /// Whether the elements are numbers with a fraction, as weights are.
+        public var isFloatingPoint: Bool {
+            switch self {
+            case .f64, .f32, .f16, .bf16, .f8e5m2, .f8e4m3: true
+            case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: false
             }
         }
     }
@@ -41,7 +51,7 @@ public struct TensorDescription: Hashable, Sendable {
 }
 
 /// An open file that values may share; closed with the last of them.
-private final class OpenFile: Sendable {
+final class OpenFile: Sendable {
     let file: PosixFile
     init(_ file: consuming PosixFile) { self.file = file }
 }
@@ -52,8 +62,8 @@ public struct SafetensorsFile: Sendable {
     /// In the order of their data.
     public let tensors: [TensorDescription]
     public let metadata: [String: String]
-    private let file: OpenFile
-    private let dataStart: Int
+    let file: OpenFile
+    let dataStart: Int
 
     /// The limit of the format's own implementation on the header.
     static let headerBytesMax = 100_000_000
@@ -117,7 +127,12 @@ public struct SafetensorsFile: Sendable {
     private static func float(_ bytes: [UInt8], _ index: Int, _ element: TensorDescription.Element) -> Float {
         let start = index * element.bytes
         let bits = bytes[start..<start + element.bytes].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        return switch element {
+        return float(bits, element)
+    }
+
+    /// The number that these bits of an element mean.
+    static func float(_ bits: UInt64, _ element: TensorDescription.Element) -> Float {
+        switch element {
         case .f64: Float(Double(bitPattern: bits))
         case .f32: Float(bitPattern: UInt32(bits))
         case .f16: Float(Float16(bitPattern: UInt16(bits)))
@@ -126,9 +141,19 @@ public struct SafetensorsFile: Sendable {
         case .i32: Float(Int32(bitPattern: UInt32(bits)))
         case .i16: Float(Int16(bitPattern: UInt16(bits)))
         case .i8: Float(Int8(bitPattern: UInt8(bits)))
-        case .u8: Float(bits)
+        case .f8e5m2: Float(Float16(bitPattern: UInt16(bits) << 8))
+        case .f8e4m3: eightBits(bits)
+        case .u64, .u32, .u16, .u8: Float(bits)
         case .bool: bits == 0 ? 0 : 1
         }
+    }
+
+    /// Four bits of exponent with the bias 7, three of mantissa, no infinity, and one NaN of either sign (Micikevicius et al., 2022).
+    private static func eightBits(_ bits: UInt64) -> Float {
+        let (sign, exponent, mantissa) = (bits & 0x80 == 0 ? Float(1) : -1, Int(bits >> 3 & 15), Float(bits & 7))
+        if bits & 0x7F == 0x7F { return .nan }
+        if exponent == 0 { return sign * mantissa * 0x1p-9 }
+        return sign * Float(sign: .plus, exponent: exponent - 7, significand: 1 + mantissa / 8)
     }
 }
 

@@ -2,82 +2,167 @@ import LinearAlgebra
 
 /// D1, D3, D4 and D7 of one matrix [m, n]: its singular values and what follows from them.
 ///
-/// Tier T1; O(m·n·min(m, n)). Total: every matrix gets values or reasons, never a crash or a plausible number.
+/// Up to `completeUpTo` = min(m, n) all singular values are found; beyond, the largest ones by `GolubKahan`, each with its residual.
+/// A convolution's kernel is a list of matrices of one shape, one for each place of the kernel; their singular values are taken together,
+/// as weightwatcher does. Tier T1; O(m·n·min(m, n)). Total: every matrix gets values or reasons, never a crash or a plausible number.
 /// Oracles: closed forms, SciPy's svdvals.
 public struct MatrixSpectrum: Sendable {
-    /// Descending, min(m, n) of them, to about ε·σ₁ each (gesdd); empty when they cannot be had, as the other fields then say.
-    public let singularValues: [Float]
+    /// m.
+    public let rows: Int
+    /// n.
+    public let columns: Int
+    /// How many matrices the singular values are of.
+    public let slices: Int
+    /// Descending; empty when they cannot be had, as the other fields then say.
+    public let singularValues: [Double]
+    /// Within which each singular value is known.
+    public let residuals: [Double]
+    /// Whether all min(m, n)·slices singular values are here, or the largest ones only.
+    public let isComplete: Bool
     /// σ₁.
     public let spectralNorm: Measured
+    /// σ_min; n/a when it is below what rounding of the elements to float32 makes.
+    public let smallestSingularValue: Measured
     /// ‖W‖_F, summed in float64.
     public let frobeniusNorm: Measured
     /// ‖W‖_F²/σ₁², between 1 and the rank.
     public let stableRank: Measured
     /// exp(−Σ p ln p), p = σ/Σσ (Roy and Vetterli, 2007).
     public let effectiveRank: Measured
-    /// σ₁/σ_min; n/a when σ_min is below max(m, n)·ε·σ₁, where it is a rounding error.
+    /// σ₁/σ_min; n/a where σ_min is.
     public let conditionNumber: Measured
     /// ‖WᵀW − I‖_F/√n, or of W·Wᵀ when that is smaller, in float64: 0 for an isometry.
     public let orthogonalityError: Measured
+    /// ‖WᵀW − I‖₂, likewise: max |σ² − 1|.
+    public let orthogonalityNorm: Measured
 
     /// Examines a matrix.
-    public init(of w: MatrixView) {
-        let norm = VectorKernels.sumOfSquares(w.elements).squareRoot()
-        if let reason = Self.reasonAgainst(w) {
-            (singularValues, spectralNorm, frobeniusNorm) = ([], .unavailable(reason), .unavailable(reason))
-            (stableRank, effectiveRank, conditionNumber) = (.unavailable(reason), .unavailable(reason), .unavailable(reason))
-            orthogonalityError = .unavailable(reason)
+    public init(of w: MatrixView, completeUpTo: Int = 1024) {
+        self.init(Self.find(w, completeUpTo: completeUpTo), rows: w.rows, columns: w.columns, slices: 1)
+    }
+
+    /// Examines matrices of one shape as one spectrum; of several, which are the places of a convolution's kernel and small, all
+    /// singular values are found.
+    public init(ofAll slices: [Matrix], completeUpTo: Int = 1024) {
+        var found = Found()
+        for slice in slices { found.append(Self.find(slice.view, completeUpTo: slices.count == 1 ? completeUpTo : .max)) }
+        self.init(found, rows: slices.first?.rows ?? 0, columns: slices.first?.columns ?? 0, slices: slices.count)
+    }
+
+    private init(_ found: Found, rows: Int, columns: Int, slices: Int) {
+        (self.rows, self.columns, self.slices) = (rows, columns, slices)
+        let isEmpty = rows == 0 || columns == 0 || slices == 0
+        let reason = isEmpty ? "the matrix is empty" : found.reason
+        if let reason, isEmpty || !found.isFinite {
+            frobeniusNorm = .unavailable(reason)
+        } else {
+            frobeniusNorm = .value(found.squares.squareRoot())
+        }
+        let order = found.values.indices.sorted { (found.values[$1], $0) < (found.values[$0], $1) }
+        guard reason == nil, let first = order.first, let last = order.last else {
+            let text = Measured.unavailable(reason ?? "the matrix is empty")
+            (singularValues, residuals, isComplete) = ([], [], false)
+            (spectralNorm, smallestSingularValue, stableRank, effectiveRank) = (text, text, text, text)
+            (conditionNumber, orthogonalityError, orthogonalityNorm) = (text, text, text)
             return
         }
-        frobeniusNorm = .value(norm)
-        orthogonalityError = .value(Self.orthogonality(w))
-        guard let values = try? LAPACK.singularValues(w), let first = values.first, let last = values.last else {
-            let reason = "the singular value decomposition did not converge"
-            singularValues = []
-            (spectralNorm, stableRank) = (.unavailable(reason), .unavailable(reason))
-            (effectiveRank, conditionNumber) = (.unavailable(reason), .unavailable(reason))
-            return
-        }
-        singularValues = values
-        let (largest, smallest) = (Double(first), Double(last))
-        let resolution = Double(max(w.rows, w.columns)) * Double(Float.ulpOfOne) * largest
-        spectralNorm = .value(largest, uncertainty: resolution)
+        singularValues = order.map { found.values[$0] }
+        residuals = order.map { found.residuals[$0] }
+        isComplete = found.isComplete
+        let (largest, smallest) = (found.values[first], found.values[last])
+        spectralNorm = .value(largest, uncertainty: found.residuals[first])
+        let partial = Measured.unavailable("only the \(order.count) largest singular values are known")
+        orthogonalityError = isComplete ? .value(Self.orthogonality(singularValues).frobenius) : partial
+        orthogonalityNorm = isComplete ? .value(Self.orthogonality(singularValues).spectral) : partial
         if largest == 0 {
-            stableRank = .unavailable("all elements are zero")
-            effectiveRank = .unavailable("all elements are zero")
-            conditionNumber = .unavailable("all elements are zero")
+            let zero = Measured.unavailable("all elements are zero")
+            (smallestSingularValue, stableRank, effectiveRank, conditionNumber) = (zero, zero, zero, zero)
             return
         }
-        stableRank = .value(norm * norm / (largest * largest))
-        effectiveRank = .value(Self.effectiveRank(values))
-        let text = "rank deficient: the smallest singular value, \(smallest), is below what float32 resolves"
-        conditionNumber = smallest < resolution ? .unavailable(text) : .value(largest / smallest)
-    }
-
-    private static func reasonAgainst(_ w: MatrixView) -> String? {
-        if w.rows == 0 || w.columns == 0 { return "the matrix is empty" }
-        return VectorKernels.allFinite(w.elements) ? nil : "the matrix holds NaN or infinity"
-    }
-
-    private static func orthogonality(_ w: MatrixView) -> Double {
-        let gram = DoubleMatrix(w).smallerGram()
-        var sum = 0.0
-        for i in 0..<gram.rows {
-            for j in 0..<gram.columns {
-                let difference = gram[i, j] - (i == j ? 1 : 0)
-                sum += difference * difference
-            }
+        stableRank = .value(found.squares / (largest * largest))
+        effectiveRank = isComplete ? .value(Self.effectiveRank(singularValues)) : partial
+        let rounding = Double(Float.ulpOfOne) / 2 * found.squares.squareRoot()
+        if !isComplete {
+            (smallestSingularValue, conditionNumber) = (partial, partial)
+        } else if smallest < rounding {
+            let text =
+                "rank deficient: the smallest singular value, \(smallest), is below what rounding the elements to float32 makes"
+            (smallestSingularValue, conditionNumber) = (.unavailable(text), .unavailable(text))
+        } else {
+            smallestSingularValue = .value(smallest, uncertainty: found.residuals[last])
+            conditionNumber = .value(largest / smallest)
         }
-        return (sum / Double(gram.rows)).squareRoot()
     }
 
-    private static func effectiveRank(_ values: [Float]) -> Double {
-        var (sum, entropy) = (0.0, 0.0)
-        for value in values { sum += Double(value) }
+    private static func orthogonality(_ values: [Double]) -> (frobenius: Double, spectral: Double) {
+        var (sum, largest) = (0.0, 0.0)
+        for value in values {
+            let difference = abs(value * value - 1)
+            sum += difference * difference
+            largest = max(largest, difference)
+        }
+        return ((sum / Double(values.count)).squareRoot(), largest)
+    }
+
+    /// exp(−Σ p ln p) of p = σ/Σσ; values that are 0 count for nothing. At least one is not.
+    static func effectiveRank(_ values: [Double]) -> Double {
+        let sum = values.reduce(0, +)
+        var entropy = 0.0
         for value in values where value > 0 {
-            let p = Double(value) / sum
+            let p = value / sum
             entropy -= p * ScalarMath.log(p)
         }
         return ScalarMath.exp(entropy)
+    }
+}
+
+extension MatrixSpectrum {
+    /// What solving gave, before anything is derived from it.
+    private struct Found {
+        var values: [Double] = []
+        var residuals: [Double] = []
+        var squares = 0.0
+        var isFinite = true
+        var isComplete = true
+        var reason: String?
+
+        mutating func append(_ other: Found) {
+            values += other.values
+            residuals += other.residuals
+            squares += other.squares
+            isFinite = isFinite && other.isFinite
+            isComplete = isComplete && other.isComplete
+            reason = reason ?? other.reason
+        }
+    }
+
+    /// Steps of Golub and Kahan's method, and how many of its values are kept.
+    private static let (steps, leading) = (96, 32)
+
+    private static func find(_ w: MatrixView, completeUpTo: Int) -> Found {
+        var found = Found(squares: VectorKernels.sumOfSquares(w.elements))
+        if w.rows == 0 || w.columns == 0 { return found }
+        if !VectorKernels.allFinite(w.elements) {
+            found.isFinite = false
+            found.reason = "the matrix holds NaN or infinity"
+            return found
+        }
+        found.isComplete = min(w.rows, w.columns) <= completeUpTo
+        do {
+            if found.isComplete {
+                found.values = try SingularValueSolver.values(w)
+                let error = Double(max(w.rows, w.columns)) * Double.ulpOfOne
+                // That of the Gram matrix, at most √ of it; where that would matter it is gesdd's, which is less.
+                found.residuals = found.values.map {
+                    $0 > 0 ? min(error * found.squares / $0, error.squareRoot() * found.squares.squareRoot()) : 0
+                }
+            } else {
+                let top = try GolubKahan(of: MatrixOperator(Matrix(w)), steps: steps)
+                (found.values, found.residuals) = (Array(top.values.prefix(leading)), Array(top.residuals.prefix(leading)))
+            }
+        } catch {
+            found.reason = "the singular values cannot be computed: \(error)"
+        }
+        return found
     }
 }

@@ -19,8 +19,7 @@ public struct NoiseBulk: Hashable, Sendable {
     /// Fits the bulk of a matrix's spectrum; `singularValues` in any order, min(rows, columns) of them.
     public init(singularValues: [Double], rows: Int, columns: Int) {
         if let reason = Self.reason(against: singularValues) {
-            (noiseDeviation, bulkEdge, spikeThreshold) = (.unavailable(reason), .unavailable(reason), .unavailable(reason))
-            (spikes, softRank) = (.unavailable(reason), .unavailable(reason))
+            self.init(unavailable: reason)
             return
         }
         let eigenvalues = singularValues.map { $0 * $0 }.sorted()
@@ -34,11 +33,21 @@ public struct NoiseBulk: Hashable, Sendable {
         let tau = (n + m) * Self.cubeRoot(1 / n + 1 / m)
         let threshold = variance * ((n + m) * (n + m) + Self.quantile99 * tau)
         let edge = variance * large * law.upperEdge
-        noiseDeviation = .value(variance.squareRoot())
-        bulkEdge = .value(edge)
-        spikeThreshold = .value(threshold)
-        spikes = .value(Double(eigenvalues.count { $0 > threshold }))
-        softRank = .value(edge / eigenvalues[eigenvalues.count - 1])
+        self.init(
+            noiseDeviation: .value(variance.squareRoot()), bulkEdge: .value(edge), spikeThreshold: .value(threshold),
+            spikes: .value(Double(eigenvalues.count { $0 > threshold })),
+            softRank: .value(edge / eigenvalues[eigenvalues.count - 1]))
+    }
+
+    /// A bulk that cannot be had.
+    init(unavailable reason: String) {
+        let value = Measured.unavailable(reason)
+        self.init(noiseDeviation: value, bulkEdge: value, spikeThreshold: value, spikes: value, softRank: value)
+    }
+
+    private init(noiseDeviation: Measured, bulkEdge: Measured, spikeThreshold: Measured, spikes: Measured, softRank: Measured) {
+        (self.noiseDeviation, self.bulkEdge, self.spikeThreshold) = (noiseDeviation, bulkEdge, spikeThreshold)
+        (self.spikes, self.softRank) = (spikes, softRank)
     }
 
     /// The 99 % quantile of the Tracy–Widom law for real matrices.

@@ -79,7 +79,8 @@ public struct PowerLawTail: Hashable, Sendable {
         return .found(fit, eigenvalues)
     }
 
-    private init(unavailable reason: String) {
+    /// A tail that cannot be had.
+    init(unavailable reason: String) {
         (alpha, distance, tailStart) = (.unavailable(reason), .unavailable(reason), .unavailable(reason))
         (tailCount, alphaWeighted, logAlphaNorm) = (.unavailable(reason), .unavailable(reason), .unavailable(reason))
     }

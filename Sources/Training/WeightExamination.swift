@@ -35,34 +35,33 @@ public struct WeightExamination: Sendable {
         (self.plan, self.parameters, self.version) = (plan, parameters, version)
     }
 
+    /// D1–D7 of every map, each beside a control.
+    private lazy var examined = zip(maps, spectra).map { map, layer in
+        WeightSpectra(
+            layer.spectrum, of: [map.matrix],
+            control: CounterRNG(seed: plan.experiment.seed, purpose: "control", index: UInt64(map.layer)))
+    }
+
     /// The rows of a diagnostic of the weights.
     public mutating func rows(_ name: DiagnosticsSpecification.Name) -> [DiagnosticRow] {
-        switch name {
-        case .spectrum: spectra.flatMap(Self.spectrum)
-        case .tails: zip(maps, spectra).flatMap(Self.tail)
-        case .noiseBulk: zip(maps, spectra).flatMap(Self.bulk)
-        default: preconditionFailure("\(name.rawValue) is not a diagnostic of one version's weights")
-        }
+        let rows =
+            switch name {
+            case .spectrum:
+                zip(maps, spectra).flatMap { WeightSpectra($1.spectrum, of: [$0.matrix], control: nil).rows(layer: $0.layer) }
+            case .tails, .noiseBulk: zip(maps, examined).flatMap { $1.rows(layer: $0.layer) }
+            default: preconditionFailure("\(name.rawValue) is not a diagnostic of one version's weights")
+            }
+        return rows.filter { name.ids.contains($0.diagnostic) }
     }
 
     /// D8: what the step between this version and `next`, the one after it, did to each map.
     public mutating func update(to next: inout WeightExamination) -> [DiagnosticRow] {
-        zip(maps, next.maps).flatMap { before, after in
-            UpdateSpectrum(before: before.matrix.view, after: after.matrix.view).rows(layer: before.layer)
+        zip(zip(maps, next.maps), spectra).flatMap { pair, layer in
+            let (before, after) = pair
+            var change = after.matrix
+            var elements = change.mutableSpan
+            VectorKernels.subtract(before.matrix.span, from: &elements)
+            return UpdateSpectrum(of: MatrixSpectrum(of: change.view), from: layer.spectrum).rows(layer: before.layer)
         }
-    }
-
-    private static func spectrum(_ layer: LayerSpectrum) -> [DiagnosticRow] { layer.spectrum.rows(layer: layer.layer) }
-
-    private static func tail(_ map: MaterialisedMap, _ layer: LayerSpectrum) -> [DiagnosticRow] {
-        PowerLawTail(
-            singularValues: layer.spectrum.singularValues.map(Double.init), rows: map.matrix.rows, columns: map.matrix.columns
-        ).rows(layer: layer.layer)
-    }
-
-    private static func bulk(_ map: MaterialisedMap, _ layer: LayerSpectrum) -> [DiagnosticRow] {
-        NoiseBulk(
-            singularValues: layer.spectrum.singularValues.map(Double.init), rows: map.matrix.rows, columns: map.matrix.columns
-        ).rows(layer: layer.layer)
     }
 }

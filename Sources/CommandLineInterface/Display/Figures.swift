@@ -14,12 +14,13 @@ enum Figures {
         return String(format: "%.2e", value)
     }
 
-    /// Three significant digits: 3.54, 0.0123, 1.2e+05.
-    static func brief(_ value: Double) -> String {
+    /// Three significant digits, in plain or scientific notation.
+    static func brief(_ value: Double?) -> String {
+        guard let value else { return "n/a" }
         if value == 0 { return "0" }
-        let digits = String(format: "%.2e", value)
-        guard let mark = digits.lastIndex(of: "e"), let exponent = Int(digits[digits.index(after: mark)...]) else { return digits }
-        return (-3...4).contains(exponent) ? String(format: "%.\(max(0, 2 - exponent))f", value) : String(format: "%.1e", value)
+        let magnitude = abs(value)
+        if magnitude < 0.001 || magnitude >= 99_999.5 { return String(format: "%.1e", value) }
+        return String(format: "%.\(max(0, min(3, 2 - Int(log10(magnitude).rounded(.down)))))f", value)
     }
 
     /// 97.22 %

@@ -3,7 +3,9 @@ struct TextTable {
     private let header: [String]
     private var rows: [[String]] = []
 
-    init(_ header: String...) { self.header = header }
+    init(_ header: String...) { self.init(header: header) }
+
+    init(header: [String]) { self.header = header }
 
     mutating func append(_ row: String...) { append(row) }
 

@@ -1,0 +1,50 @@
+import Foundation
+import Synchronization
+
+/// Runs blocking work on threads of its own, never on Swift's cooperative pool.
+enum ParallelMap {
+    /// body of each item, in the items' order; every thread takes the next item when it is done with one. Blocking.
+    ///
+    /// - Throws: the error of the first item, by order, that has one.
+    static func run<Item: Sendable, Result: Sendable>(
+        _ items: [Item], threads: Int, _ body: @escaping @Sendable (Item) throws -> Result
+    ) throws -> [Result] {
+        let state = State<Result>(items.count)
+        let group = DispatchGroup()
+        for _ in 0..<min(threads, items.count) {
+            group.enter()
+            let thread = Thread {
+                while let index = state.take() {
+                    state.put(Swift.Result { try body(items[index]) }, at: index)
+                }
+                group.leave()
+            }
+            thread.stackSize = 16 << 20
+            thread.start()
+        }
+        group.wait()
+        return try state.results()
+    }
+
+    private final class State<Value: Sendable>: Sendable {
+        private let count: Int
+        private let next = Atomic(0)
+        private let done: Mutex<[Swift.Result<Value, any Error>?]>
+
+        init(_ count: Int) {
+            self.count = count
+            done = Mutex(Array(repeating: nil, count: count))
+        }
+
+        func take() -> Int? {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            return index < count ? index : nil
+        }
+
+        func put(_ result: sending Swift.Result<Value, any Error>, at index: Int) { done.withLock { $0[index] = result } }
+
+        func results() throws -> [Value] {
+            try done.withLock { try $0.compactMap { try $0?.get() } }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Cluster
+import LinearAlgebra
+import RunStore
+
+/// What of a file can be examined, and why the rest cannot; nothing is read but the header.
+struct TensorInventory: Sendable {
+    /// Matrices to examine together, read when they are needed.
+    struct Item: Sendable {
+        var name: String
+        /// The format's name of the element type, or `map` for a layer's map.
+        var element: String
+        var shape: [Int]
+        /// rows × columns of one matrix, and how many.
+        var slices: Int
+        var load: @Sendable () throws -> [Matrix]
+    }
+
+    struct Skipped: Sendable, Encodable {
+        var name: String
+        var shape: [Int]
+        var reason: String
+    }
+
+    private(set) var items: [Item] = []
+    private(set) var skipped: [Skipped] = []
+
+    init(_ file: SafetensorsFile, _ selection: NameSelection) {
+        let isCheckpoint = file.metadata["format"] == Checkpoints.format
+        for tensor in file.tensors where selection.contains(tensor.name) {
+            // Moments of an optimizer are no weights.
+            if isCheckpoint && tensor.name.hasPrefix("optimizer.") { continue }
+            if let reason = Self.reason(against: tensor) {
+                skipped.append(Skipped(name: tensor.name, shape: tensor.shape, reason: reason))
+            } else {
+                items.append(
+                    Item(
+                        name: tensor.name, element: tensor.element.rawValue, shape: tensor.shape,
+                        slices: tensor.shape.dropFirst(2).reduce(1, *), load: { try Self.matrices(of: tensor, in: file) }))
+            }
+        }
+    }
+
+    mutating func append(_ item: Item) { items.append(item) }
+
+    private static func reason(against tensor: TensorDescription) -> String? {
+        if !tensor.element.isFloatingPoint { return "\(tensor.element.rawValue) elements are no weights" }
+        switch tensor.shape.count {
+        case 0: return "a scalar has no spectrum"
+        case 1: return "a vector has no spectrum"
+        case 2, 3, 4: return nil
+        default: return "a tensor of \(tensor.shape.count) dimensions is neither a matrix nor a kernel of one or two"
+        }
+    }
+
+    /// A matrix, or the kernel [outputs, inputs, places…] as one matrix [outputs, inputs] for each place. Blocking.
+    private static func matrices(of tensor: TensorDescription, in file: SafetensorsFile) throws -> [Matrix] {
+        let (rows, columns) = (tensor.shape[0], tensor.shape[1])
+        if tensor.shape.count == 2 {
+            var matrix = Matrix(rows: rows, columns: columns)
+            var elements = matrix.mutableSpan
+            try file.read(tensor, into: &elements)
+            return [matrix]
+        }
+        let places = tensor.shape.dropFirst(2).reduce(1, *)
+        var kernel = AlignedVector(count: tensor.count)
+        do {
+            var elements = kernel.mutableSpan
+            try file.read(tensor, into: &elements)
+        }
+        return (0..<places).map { place in
+            var matrix = Matrix(rows: rows, columns: columns)
+            var elements = matrix.mutableSpan
+            for index in 0..<rows * columns { elements[index] = kernel.span[index * places + place] }
+            return matrix
+        }
+    }
+}

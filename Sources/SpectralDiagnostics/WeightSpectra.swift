@@ -1,0 +1,124 @@
+import LinearAlgebra
+
+/// D1–D7 of one matrix, or of a convolution's kernel, with a control beside its power law.
+///
+/// The control is the same fit on the same elements in a random order: what their distribution alone explains, heavy tails included,
+/// once all structure is gone. A Gaussian matrix would be another null, and call the outliers of single elements structure.
+/// Tier T1; twice the spectrum. Oracle: the parts' own.
+public struct WeightSpectra: Sendable {
+    public let spectrum: MatrixSpectrum
+    /// D2: bounds on σ₁.
+    public let lower: Measured
+    public let upper: Measured
+    /// D5.
+    public let tail: PowerLawTail
+    /// D6.
+    public let bulk: NoiseBulk
+    public let control: Control?
+
+    /// The shuffled matrix.
+    public struct Control: Sendable {
+        public let singularValues: [Double]
+        public let tail: PowerLawTail
+        public let bulk: NoiseBulk
+    }
+
+    /// Examines matrices of one shape, one of them unless they are a convolution's.
+    ///
+    /// - Parameters:
+    ///   - control: the generator of the random order; nil for no control.
+    public init(of matrices: consuming [Matrix], completeUpTo: Int = 1024, control generator: CounterRNG?) {
+        let spectrum = MatrixSpectrum(ofAll: matrices, completeUpTo: completeUpTo)
+        self.init(spectrum, of: consume matrices, completeUpTo: completeUpTo, control: generator)
+    }
+
+    /// Examines matrices whose spectrum is known.
+    public init(
+        _ spectrum: MatrixSpectrum, of matrices: consuming [Matrix], completeUpTo: Int = 1024, control generator: CounterRNG?
+    ) {
+        var slices = consume matrices
+        let (rows, columns) = (slices.first?.rows ?? 0, slices.first?.columns ?? 0)
+        self.spectrum = spectrum
+        if spectrum.isComplete || slices.count != 1 {
+            (lower, upper) = Self.bracket(spectrum.spectralNorm)
+        } else {
+            let matrix = slices[0]
+            lower = Self.bracket(spectrum.spectralNorm).0
+            upper = NormBracket.quickUpperBound(of: matrix.view)
+        }
+        (tail, bulk) = Self.laws(spectrum)
+        guard let generator, spectrum.isComplete, spectrum.spectralNorm.number ?? 0 > 0 else {
+            control = nil
+            return
+        }
+        Self.shuffle(&slices, generator, rows: rows, columns: columns)
+        let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo)
+        let laws = Self.laws(shuffled)
+        control = Control(singularValues: shuffled.singularValues, tail: laws.0, bulk: laws.1)
+    }
+
+    private static func bracket(_ norm: Measured) -> (Measured, Measured) {
+        guard let value = norm.number, let error = norm.uncertainty else { return (norm, norm) }
+        return (.value(max(0, value - error)), .value(value + error))
+    }
+
+    private static func laws(_ spectrum: MatrixSpectrum) -> (PowerLawTail, NoiseBulk) {
+        let (rows, columns, values) = (spectrum.rows, spectrum.columns, spectrum.singularValues)
+        if !spectrum.isComplete {
+            let reason = spectrum.effectiveRank.reason ?? "not all singular values are known"
+            return (PowerLawTail(unavailable: reason), NoiseBulk(unavailable: reason))
+        }
+        // What rounding the elements to float32 makes is no tail.
+        let rounding = Double(Float.ulpOfOne) / 2 * (spectrum.frobeniusNorm.number ?? 0)
+        let largest = values.first ?? 0
+        let precision = largest > 0 ? rounding / largest / Double(max(rows, columns)) : 0
+        return (
+            PowerLawTail(singularValues: values, rows: rows, columns: columns, precision: precision),
+            NoiseBulk(singularValues: values, rows: rows, columns: columns)
+        )
+    }
+
+    private static func shuffle(_ slices: inout [Matrix], _ generator: CounterRNG, rows: Int, columns: Int) {
+        if slices.count == 1 {
+            var elements = slices[0].mutableSpan
+            return generator.shuffle(&elements)
+        }
+        let size = rows * columns
+        var all = AlignedVector(count: size * slices.count)
+        var elements = all.mutableSpan
+        for (index, slice) in slices.enumerated() {
+            var part = elements.part(index * size..<(index + 1) * size)
+            VectorKernels.copy(slice.span, into: &part)
+        }
+        generator.shuffle(&elements)
+        for index in slices.indices {
+            slices[index] = Matrix(
+                MatrixView(elements.span.extracting(index * size..<(index + 1) * size), rows: rows, columns: columns))
+        }
+    }
+}
+
+extension WeightSpectra {
+    /// What goes to a run's record, by diagnostic.
+    public func rows(layer: Int?) -> [DiagnosticRow] {
+        func row(_ diagnostic: String, _ quantity: String, _ value: Measured) -> DiagnosticRow {
+            DiagnosticRow(diagnostic, layer: layer, quantity, value)
+        }
+        let absent = Measured.unavailable("there is no control without the whole spectrum")
+        return [
+            row("D1", "spectral_norm", spectrum.spectralNorm), row("D1", "frobenius_norm", spectrum.frobeniusNorm),
+            row("D2", "spectral_norm_lower", lower), row("D2", "spectral_norm_upper", upper),
+            row("D3", "sigma_min", spectrum.smallestSingularValue), row("D3", "condition_number", spectrum.conditionNumber),
+            row("D4", "stable_rank", spectrum.stableRank), row("D4", "effective_rank", spectrum.effectiveRank),
+            row("D5", "alpha", tail.alpha), row("D5", "tail_start", tail.tailStart), row("D5", "tail_distance", tail.distance),
+            row("D5", "tail_count", tail.tailCount), row("D5", "alpha_weighted", tail.alphaWeighted),
+            row("D5", "log_alpha_norm", tail.logAlphaNorm), row("D5", "control_alpha", control?.tail.alpha ?? absent),
+            row("D6", "noise_deviation", bulk.noiseDeviation), row("D6", "bulk_edge", bulk.bulkEdge),
+            row("D6", "spikes", bulk.spikes), row("D6", "soft_rank", bulk.softRank),
+            row("D6", "control_spikes", control?.bulk.spikes ?? absent),
+            row("D6", "control_soft_rank", control?.bulk.softRank ?? absent),
+            row("D7", "orthogonality_error", spectrum.orthogonalityError),
+            row("D7", "orthogonality_norm", spectrum.orthogonalityNorm),
+        ]
+    }
+}
