@@ -14,12 +14,13 @@ enum Figures {
         return String(format: "%.2e", value)
     }
 
-    /// Three significant digits: 3.54, 0.0123, 1.2e+05.
-    static func brief(_ value: Double) -> String {
+    /// Three significant digits by default: 3.54, 0.0123, 1.2e+05.
+    static func brief(_ value: Double, digits count: Int = 3) -> String {
         if value == 0 { return "0" }
-        let digits = String(format: "%.2e", value)
+        let digits = String(format: "%.\(count - 1)e", value)
         guard let mark = digits.lastIndex(of: "e"), let exponent = Int(digits[digits.index(after: mark)...]) else { return digits }
-        return (-3...4).contains(exponent) ? String(format: "%.\(max(0, 2 - exponent))f", value) : String(format: "%.1e", value)
+        guard (-3...4).contains(exponent) else { return String(format: "%.1e", value) }
+        return String(format: "%.\(max(0, count - 1 - exponent))f", value)
     }
 
     /// 97.22 %
