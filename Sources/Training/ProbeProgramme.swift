@@ -21,6 +21,9 @@ public struct ProbeProgramme: Sendable {
     private let plan: TrainingPlan
     private var names: [DiagnosticsSpecification.Name]
     private var conductor: CurvatureConductor?
+    /// Curvature matrices that are still to be examined, and the rows of those that were.
+    private var examinations: [CurvatureOptions] = []
+    private var rows: [DiagnosticRow] = []
 
     /// A programme for diagnostics of tier T2, in this order.
     public init(plan: TrainingPlan, version: Step, names: [DiagnosticsSpecification.Name]) {
@@ -33,9 +36,17 @@ public struct ProbeProgramme: Sendable {
     public mutating func goOn() -> Action {
         guard let name = names.first else { return .finished }
         if name.networkProbe != nil { return .order(.begin(ProbeTask(version: version, work: .measure(name)))) }
-        conductor = CurvatureConductor(
-            plan.curvature, layout: plan.krylovLayout, examples: plan.experiment.diagnostics.probeExamples)
+        (examinations, rows) = (plan.curvature, [])
+        examineNext()
         return advance()
+    }
+
+    private mutating func examineNext() {
+        conductor =
+            examinations.isEmpty
+            ? nil
+            : CurvatureConductor(
+                examinations.removeFirst(), layout: plan.krylovLayout, examples: plan.experiment.diagnostics.probeExamples)
     }
 
     /// What comes after the shard's answer.
@@ -49,22 +60,29 @@ public struct ProbeProgramme: Sendable {
     }
 
     private mutating func advance() -> Action {
-        switch conductor?.action {
-        case .shards(let command): return .order(.krylov(command))
-        case .gradient(let sign): return .order(.begin(ProbeTask(version: version, work: .gradient(.hessian, sign))))
-        case .finished(let report):
-            conductor = nil
-            return .measured(names.removeFirst(), plan.selected(report.rows(thresholds: plan.stabilityThresholds(at: version))))
-        case nil: return .finished
+        while let present = conductor {
+            switch present.action {
+            case .shards(let command): return .order(.krylov(command))
+            case .gradient(let sign):
+                return .order(.begin(ProbeTask(version: version, work: .gradient(present.options.kind, sign))))
+            case .finished(let report):
+                rows += plan.selected(report.rows(thresholds: plan.stabilityThresholds(at: version)))
+                examineNext()
+            }
         }
+        return .measured(names.removeFirst(), rows)
     }
 }
 
 extension TrainingPlan {
-    /// How closely curvature is looked at while training.
-    var curvature: CurvatureOptions {
-        CurvatureOptions(
-            probes: experiment.diagnostics.lanczosRuns, steps: experiment.diagnostics.lanczosSteps, seed: experiment.seed)
+    /// The curvature matrices that a probe examines: the Hessian as closely as asked for, the others by two runs for an error of the trace.
+    var curvature: [CurvatureOptions] {
+        let (diagnostics, seed) = (experiment.diagnostics, experiment.seed)
+        return CurvatureKind.allCases.map { kind in
+            CurvatureOptions(
+                kind, probes: kind == .hessian ? diagnostics.lanczosRuns : min(2, diagnostics.lanczosRuns),
+                steps: diagnostics.lanczosSteps, seed: seed)
+        }
     }
 
     /// What the sharpness of `version` is to be held against.

@@ -92,7 +92,7 @@ extension TrainingPlan {
             // A gradient is three forward passes.
             let forwards =
                 name.networkProbe?.cost(network, examples: diagnostics.probeExamples)
-                ?? Double(2 * curvature.probes * curvature.steps) * 3 * Double(diagnostics.probeExamples)
+                ?? Double(curvature.reduce(0) { $0 + 2 * $1.probes * $1.steps }) * 3 * Double(diagnostics.probeExamples)
             estimates[name] = stepSeconds.map { $0 * forwards / (3 * batch) } ?? .infinity
         }
         return estimates

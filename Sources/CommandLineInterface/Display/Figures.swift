@@ -14,13 +14,14 @@ enum Figures {
         return String(format: "%.2e", value)
     }
 
-    /// Three significant digits, in plain or scientific notation.
-    static func brief(_ value: Double?) -> String {
+    /// Three significant digits by default: 3.54, 0.0123, 1.2e+05; n/a where there is no number.
+    static func brief(_ value: Double?, digits count: Int = 3) -> String {
         guard let value else { return "n/a" }
         if value == 0 { return "0" }
-        let magnitude = abs(value)
-        if magnitude < 0.001 || magnitude >= 99_999.5 { return String(format: "%.1e", value) }
-        return String(format: "%.\(max(0, min(3, 2 - Int(log10(magnitude).rounded(.down)))))f", value)
+        let digits = String(format: "%.\(count - 1)e", value)
+        guard let mark = digits.lastIndex(of: "e"), let exponent = Int(digits[digits.index(after: mark)...]) else { return digits }
+        guard (-3...4).contains(exponent) else { return String(format: "%.1e", value) }
+        return String(format: "%.\(max(0, count - 1 - exponent))f", value)
     }
 
     /// 97.22 %

@@ -43,8 +43,8 @@ extension RunView {
             }
             table.append(
                 [
-                    label, "", Self.change(curve),
-                    Self.range(curve.numbers) + (curve.name.unit.isEmpty ? "" : "  \(curve.name.unit)"),
+                    label, "", Self.change(curve, style),
+                    Self.range(curve.numbers, style) + Self.unit(curve, style),
                 ],
                 sparks: [1: curve.values])
         }
@@ -53,13 +53,13 @@ extension RunView {
 
     /// One line a quantity: its course over the layers with smallest and largest value, and its median's course over the steps.
     private func depth(_ layers: [LayeredCurve], _ style: TerminalStyle) -> [String] {
-        var table = SparkTable(["layers, first to last", "depth", "min … max", "time", "median, first → last"])
+        var table = SparkTable(["layers, first to last", "depth", "min … max", "time", "median over time"])
         var notes: [String] = []
         for curve in layers {
             notes += missing(curve)
             if curve.numbers.isEmpty && curve.medians.numbers.isEmpty { continue }
             table.append(
-                [curve.name.label, "", Self.range(curve.numbers), "", Self.change(curve.medians)],
+                [curve.name.label, "", Self.range(curve.numbers, style), "", Self.change(curve.medians, style)],
                 sparks: [1: curve.values, 3: curve.medians.values])
         }
         return layers.isEmpty ? [] : table.lines(style) + notes + [""]
@@ -75,16 +75,23 @@ extension RunView {
         ]
     }
 
-    private static func change(_ curve: Curve) -> String {
-        let last = curve.values.last.flatMap { $0 }.map(Figures.brief) ?? "n/a"
-        let spread = curve.uncertainty.map { " ± \(Figures.brief($0))" } ?? ""
-        guard curve.steps.count > 1 else { return last + spread }
-        return "\(curve.values.first.flatMap { $0 }.map(Figures.brief) ?? "n/a") → \(last)\(spread)"
+    /// A narrow terminal gets two digits and no units.
+    private static func figure(_ value: Double?, _ style: TerminalStyle) -> String {
+        value.map { Figures.brief($0, digits: style.width < 100 ? 2 : 3) } ?? "n/a"
     }
 
-    private static func range(_ numbers: [Double]) -> String {
+    private static func unit(_ curve: Curve, _ style: TerminalStyle) -> String {
+        style.width < 100 || curve.name.unit.isEmpty ? "" : "  \(curve.name.unit)"
+    }
+
+    private static func change(_ curve: Curve, _ style: TerminalStyle) -> String {
+        let last = figure(curve.values.last ?? nil, style) + (curve.uncertainty.map { " ± \(figure($0, style))" } ?? "")
+        return curve.steps.count > 1 ? "\(figure(curve.values.first ?? nil, style)) → \(last)" : last
+    }
+
+    private static func range(_ numbers: [Double], _ style: TerminalStyle) -> String {
         guard let low = numbers.min(), let high = numbers.max() else { return "n/a" }
-        return low == high ? Figures.brief(low) : "\(Figures.brief(low)) … \(Figures.brief(high))"
+        return low == high ? figure(low, style) : "\(figure(low, style)) … \(figure(high, style))"
     }
 
     private var measured: [String] {

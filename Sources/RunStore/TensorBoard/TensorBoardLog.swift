@@ -68,16 +68,20 @@ public final class TensorBoardLog {
         while true {
             let rows = try rows()
             if rows.isEmpty { return }
-            var events: [TensorBoardEvent] = []
+            var (events, gathered): ([TensorBoardEvent], [TensorBoardEvent.Value]) = ([], [])
+            var current: Int64 = 0
+            func closeEntry() {
+                if gathered.isEmpty { return }
+                events.append(TensorBoardEvent(wallTime: clock.time(of: current), step: current, content: .values(gathered)))
+                gathered = []
+            }
             for row in rows {
                 let (step, values) = values(row)
-                if values.isEmpty { continue }
-                if let last = events.last, last.step == step, case .values(let earlier) = last.content {
-                    events[events.count - 1].content = .values(earlier + values)
-                } else {
-                    events.append(TensorBoardEvent(wallTime: clock.time(of: step), step: step, content: .values(values)))
-                }
+                if step != current { closeEntry() }
+                current = step
+                gathered += values
             }
+            closeEntry()
             try append(events)
         }
     }

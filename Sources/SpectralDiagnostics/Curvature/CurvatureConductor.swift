@@ -28,7 +28,7 @@ public struct CurvatureConductor: Sendable {
         case finished
     }
 
-    let options: CurvatureOptions
+    public let options: CurvatureOptions
     let layout: KrylovLayout
     let examples: Int
     var phase = Phase.measure
