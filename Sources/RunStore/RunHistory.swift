@@ -80,6 +80,14 @@ public final class RunHistory {
         public var uncertainty: Double?
         public var reason: String?
 
+        /// A measurement that is in no record.
+        public init(
+            step: Int64, layer: Int?, diagnostic: String, quantity: String, value: Double?, uncertainty: Double?, reason: String?
+        ) {
+            (row, self.step, self.layer, self.diagnostic, self.quantity) = (0, step, layer, diagnostic, quantity)
+            (self.value, self.uncertainty, self.reason) = (value, uncertainty, reason)
+        }
+
         init(_ row: Row) {
             self.row = row["row"]
             step = row["step"]

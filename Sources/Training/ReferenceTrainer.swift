@@ -26,7 +26,7 @@ public struct ReferenceTrainer: ~Copyable {
     public mutating func takeStep() throws(TrainingError) -> StepReport {
         let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: step, parameters: state.parameters)
         defer { computer.recycle(gradient) }
-        let norms = plan.needsNorms(at: step) ? squaredNorms(gradient) : nil
+        let norms = plan.needsNorms(at: step) ? plan.squaredNorms(of: gradient) : nil
         let decision = try StepDecision(plan: plan, step: step, squaredNorms: norms)
         for chunk in plan.chunks.chunks {
             for segment in chunk.segments {
@@ -38,12 +38,5 @@ public struct ReferenceTrainer: ~Copyable {
         let report = StepReport(plan: plan, step: step, scalars: scalars, squaredNorms: norms, decision: decision)
         step += 1
         return report
-    }
-
-    /// ‖Ḡ·B‖² of every segment, in the plan's order.
-    private func squaredNorms(_ gradient: AlignedVector) -> [Double] {
-        plan.chunks.chunks.flatMap { chunk in
-            chunk.segments.map { plan.update.squaredNorm(block: $0.block, gradient: gradient.span.extracting($0.range)) }
-        }
     }
 }

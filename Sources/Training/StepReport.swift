@@ -25,7 +25,13 @@ public struct StepReport: Hashable, Sendable {
         gradientNorm = decision.gradientNorm
         clipScale = decision.clipScale
         learningRate = plan.experiment.optimizer.learningRate(at: step)
-        diagnostics = statistics.isGathered ? plan.selected(Self.diagnostics(plan, statistics, squaredNorms ?? [])) : []
+        diagnostics = Self.diagnostics(of: plan, scalars: scalars, squaredNorms: squaredNorms ?? [])
+    }
+
+    /// D12, D19 and D20 where the scalars carry what they need.
+    static func diagnostics(of plan: TrainingPlan, scalars: [Double], squaredNorms: [Double]) -> [DiagnosticRow] {
+        let statistics = StepStatistics(layout: plan.statistics, values: scalars)
+        return statistics.isGathered ? plan.selected(diagnostics(plan, statistics, squaredNorms)) : []
     }
 
     private static func diagnostics(_ plan: TrainingPlan, _ statistics: StepStatistics, _ segmentNorms: [Double]) -> [DiagnosticRow]

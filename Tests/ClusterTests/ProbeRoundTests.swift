@@ -42,7 +42,8 @@ struct ProbeRoundTests {
             for id in ["D1", "D5", "D8", "D9", "D10", "D11", "D13", "D14", "D16", "D17", "D22", "D23", "D24", "D25", "D26"] {
                 #expect(measured.contains(id), "\(id) is not in the record")
             }
-            let versions = try expected.numbers("SELECT DISTINCT step FROM layer_diagnostics WHERE diagnostic = 'D14' ORDER BY step")
+            let versions = try expected.numbers(
+                "SELECT DISTINCT step FROM layer_diagnostics WHERE diagnostic = 'D14' ORDER BY step")
             #expect(versions == [0, 10, 20, 30])
         }
     }
@@ -64,7 +65,8 @@ struct ProbeRoundTests {
             #expect(bits.count == 1)
             let off = RunFolder(path: "\(folder)/0")
             #expect(try off.rows("layer_diagnostics").isEmpty && off.rows("measurements").isEmpty)
-            let chosen = try RunFolder(path: "\(folder)/3").numbers("SELECT DISTINCT layer FROM layer_diagnostics WHERE layer NOT NULL")
+            let chosen = try RunFolder(path: "\(folder)/3").numbers(
+                "SELECT DISTINCT layer FROM layer_diagnostics WHERE layer NOT NULL")
             #expect(chosen == [2])
             let bounded = RunFolder(path: "\(folder)/4")
             #expect(try !bounded.texts("SELECT detail FROM events WHERE kind = 'diagnostics interval'").isEmpty)
@@ -83,7 +85,8 @@ struct ProbeRoundTests {
                 #expect(run.status == 0, "\(run.errors)")
                 #expect(
                     try RunFolder(path: "\(folder)/\(version)").lawfulRows() == RunFolder(path: "\(folder)/reference").lawfulRows())
-                let lost = try RunFolder(path: "\(folder)/\(version)").numbers("SELECT step FROM membership WHERE change != 'joined'")
+                let lost = try RunFolder(path: "\(folder)/\(version)").numbers(
+                    "SELECT step FROM membership WHERE change != 'joined'")
                 #expect(lost.first == version, "it died in the probe")
             }
         }

@@ -10,11 +10,27 @@ struct Inspect: ParsableCommand {
         discussion: """
             With one file, every matrix: its singular values (D1), bounds on the largest (D2), condition (D3), ranks (D4), the power law of \
             its tail beside that of the same elements in a random order (D5), what stands out of noise (D6), and how far it is from an \
-            isometry (D7). A convolution's kernel counts as its matrices, one for each place. With two files, what changed (D8).
+            isometry (D7). A convolution's kernel counts as its matrices, one for each place. With two files, what changed (D8). With a \
+            run's directory, the run's course and its diagnostics over depth and time.
             """)
 
-    @Argument(help: "A safetensors file, or a run's directory for its newest checkpoint; a second one to compare with.")
+    @Argument(help: "A safetensors file, and a second one to compare with; or a run's directory.")
     var paths: [String]
+
+    @Flag(
+        name: .customLong("data"),
+        help: "Measure a checkpoint's network on its experiment's data instead: depth, Jacobians, curvature, representations.")
+    var onData = false
+
+    @Option(
+        name: .customLong("select"),
+        help: "With --data: diagnostics by name, id or pattern, as in diagnostics.select; all if left out. May be repeated.")
+    var selectedDiagnostics: [String] = []
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: "With --data: overrides a setting, such as data.images=FILE. May be repeated.")
+    var overrides: [String] = []
 
     @Flag(help: "Print one object of JSON.")
     var json = false
@@ -47,12 +63,22 @@ struct Inspect: ParsableCommand {
         if json && csv { throw ValidationError("--json and --csv exclude each other.") }
         if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least 1 is needed.") }
         if completeUpTo < 1 { throw ValidationError("--complete-up-to is \(completeUpTo); at least 1 is needed.") }
+        if onData && (paths.count == 2 || weightwatcher) {
+            throw ValidationError("--data looks at one checkpoint, without --weightwatcher.")
+        }
+        if !onData && !(selectedDiagnostics.isEmpty && overrides.isEmpty) {
+            throw ValidationError("--select and --set go with --data.")
+        }
         if weightwatcher && paths.count == 2 { throw ValidationError("--weightwatcher examines one file.") }
     }
 
     func run() throws {
         BLAS.useOneThread()
+        if paths.count == 1 && !onData && !weightwatcher && !csv && RunView.isRun(paths[0]) {
+            return try RunView.print(directory: paths[0], json: json)
+        }
         let files = try paths.map { try SafetensorsFile(try Self.checkpoint($0)) }
+        if onData { return try measureNetwork(of: files[0]) }
         if files.count == 2 { return try compare(files[0], files[1]) }
         if weightwatcher { return try printWeightwatcherColumns(of: files[0]) }
         try examine(files[0])

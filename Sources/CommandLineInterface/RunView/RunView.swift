@@ -1,5 +1,6 @@
 import Foundation
 import RunStore
+import SpectralDiagnostics
 
 /// What a run's record shows of its training and of the network's inside, over depth and over time.
 ///
@@ -27,16 +28,23 @@ struct RunView: Encodable {
         var steps: [Int64]
     }
 
+    /// Whether a run has left its record at `path`.
+    static func isRun(_ path: String) -> Bool { FileManager.default.fileExists(atPath: RunDirectory(path: path).recordPath) }
+
     /// Prints the view of the run in `directory`, for people or as one object of JSON. Blocking.
     ///
     /// - Throws: `RefusedInput` when there is no record in it, or what SQLite says.
     static func print(directory: String, json: Bool) throws {
-        let view = try RunView(of: directory)
-        if !json { return view.lines(.ofThisTerminal()).forEach { Swift.print($0) } }
+        try RunView(of: directory).print(json: json)
+    }
+
+    /// Prints the view, for people or as one object of JSON.
+    func print(json: Bool) throws {
+        if !json { return lines(.ofThisTerminal()).forEach { Swift.print($0) } }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        Swift.print(String(decoding: try encoder.encode(view), as: UTF8.self))
+        Swift.print(String(decoding: try encoder.encode(self), as: UTF8.self))
     }
 }
 
@@ -99,6 +107,25 @@ extension RunView {
                 occasions.append(Occasion(diagnostics: [diagnostic], steps: steps))
             }
         }
+    }
+
+    /// Takes in what was measured at one step.
+    mutating func add(_ rows: [DiagnosticRow], at step: Int64) {
+        var order: [QuantityName] = []
+        for row in rows {
+            let name = QuantityName(diagnostic: row.diagnostic, quantity: row.quantity)
+            if !order.contains(name) { order.append(name) }
+        }
+        for name in order {
+            add(
+                name.diagnostic, name.quantity,
+                rows.filter { $0.diagnostic == name.diagnostic && $0.quantity == name.quantity }.map {
+                    RunHistory.Quantity(
+                        step: step, layer: $0.layer, diagnostic: $0.diagnostic, quantity: $0.quantity, value: $0.value.number,
+                        uncertainty: $0.value.uncertainty, reason: $0.value.reason)
+                })
+        }
+        occasions.append(Occasion(diagnostics: Set(rows.map(\.diagnostic)).sorted(by: QuantityName.areInOrder), steps: [step]))
     }
 
     private mutating func add(_ diagnostic: String, _ quantity: String, _ rows: [RunHistory.Quantity]) {

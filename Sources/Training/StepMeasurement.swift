@@ -1,0 +1,49 @@
+import ExperimentFile
+import LinearAlgebra
+import ParameterServer
+import SpectralDiagnostics
+
+/// T0 of one version in one process: D12, D19 and D20 of the step that would come next, and D18's empirical Fisher matrix of its
+/// microbatches. M + 1 gradients of the size of the parameters in memory. Not for many versions.
+public struct StepMeasurement {
+    private let plan: TrainingPlan
+
+    /// A measurement of the plan's network on its training data.
+    public init(_ plan: TrainingPlan) { self.plan = plan }
+
+    /// The rows of the diagnostics that the experiment selects.
+    public func rows(version: Step, parameters: AlignedVector) -> [DiagnosticRow] {
+        var rows: [DiagnosticRow] = []
+        let select = plan.experiment.diagnostics.select
+        if plan.gathers(at: version) { rows += step(version, parameters) }
+        if select.contains(.curvature) { rows += fisher(version, parameters) }
+        return rows
+    }
+
+    private func step(_ version: Step, _ parameters: AlignedVector) -> [DiagnosticRow] {
+        var computer = MicrobatchComputer(plan)
+        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: version, parameters: parameters)
+        let norms = plan.squaredNorms(of: gradient)
+        return StepReport.diagnostics(of: plan, scalars: scalars, squaredNorms: norms)
+    }
+
+    private func fisher(_ version: Step, _ parameters: AlignedVector) -> [DiagnosticRow] {
+        var computer = MicrobatchComputer(plan)
+        let gradients = (0..<plan.tree.partitions).map { partition in
+            var gradient = computer.gradient(of: TreeNode(partition, partition + 1), step: version, parameters: parameters).gradient
+            var elements = gradient.mutableSpan
+            VectorKernels.scale(&elements, by: 1 / Float(plan.microbatch))
+            return gradient
+        }
+        return EmpiricalFisher(gradients: gradients, layout: plan.network.layout).rows()
+    }
+}
+
+extension TrainingPlan {
+    /// ‖ΣG‖² of every segment, in the plan's order.
+    func squaredNorms(of gradient: AlignedVector) -> [Double] {
+        chunks.chunks.flatMap { chunk in
+            chunk.segments.map { update.squaredNorm(block: $0.block, gradient: gradient.span.extracting($0.range)) }
+        }
+    }
+}
