@@ -101,3 +101,29 @@ extension LAPACK {
         return Int(info)
     }
 }
+
+extension LAPACK {
+    /// The eigenvalues of a square matrix, in LAPACK's order, complex ones as conjugate pairs (geev). O(n³).
+    public static func eigenvalues(_ a: DoubleMatrix) throws(LAPACKError) -> [(real: Double, imaginary: Double)] {
+        precondition(a.rows == a.columns, "only a square matrix has eigenvalues")
+        if !a.elements.allSatisfy(\.isFinite) { throw .notFinite(routine: "geev") }
+        if a.rows == 0 { return [] }
+        BLAS.useOneThread()
+        // LAPACK reads Aᵀ, whose eigenvalues are A's.
+        var (copy, n, info) = (a.elements, Int32(a.rows), Int32(0))
+        var (real, imaginary) = (Array(repeating: 0.0, count: a.rows), Array(repeating: 0.0, count: a.rows))
+        var (left, right, one, workspace) = ([0.0], [0.0], Int32(1), [0.0])
+        for query in [true, false] {
+            var size = query ? -1 : Int32(workspace.count)
+            unsafe dgeev_("N", "N", &n, &copy, &n, &real, &imaginary, &left, &one, &right, &one, &workspace, &size, &info)
+            if query { workspace = Array(repeating: 0, count: max(1, Int(workspace[0]))) }
+        }
+        if info > 0 { throw .noConvergence(routine: "geev", info: Int(info)) }
+        return zip(real, imaginary).map { ($0, $1) }
+    }
+
+    /// The largest magnitude of an eigenvalue of a square matrix; 0 of an empty one. O(n³).
+    public static func spectralRadius(_ a: DoubleMatrix) throws(LAPACKError) -> Double {
+        try eigenvalues(a).reduce(0) { max($0, ($1.real * $1.real + $1.imaginary * $1.imaginary).squareRoot()) }
+    }
+}

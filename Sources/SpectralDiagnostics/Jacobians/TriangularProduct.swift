@@ -1,5 +1,4 @@
 import LinearAlgebra
-import StructuredLayers
 
 /// Q·D·U = J_l·…·J_1·Q_0 as it grows: Q of orthonormal columns, D diagonal, U upper triangular with ones on its diagonal.
 ///

@@ -7,7 +7,8 @@ import StructuredLayers
 /// The batch is cut into shares. `partial` looks at one share, and is a function of the share alone; the partials of all shares are
 /// added element by element in float64, along one tree; `rows` reads the sums. What must not be added (a maximum, a value an example)
 /// has an element of its own for each example, which the example's share fills and every other leaves zero. A value that is not finite
-/// stays one in the sum, and `rows` says so.
+/// stays one in the sum, and `rows` says so. The same shares give the same bits, whoever computes them; another cut of the batch may differ
+/// in the last ones, where examples of a share go through a product together.
 public protocol NetworkProbe: Sendable {
     /// As `diagnostics.select` names it, such as `jacobian`.
     var name: String { get }

@@ -4,8 +4,8 @@ import StructuredLayers
 /// D24: the gain ‖f(x + δ) − f(x)‖/‖δ‖ from inputs to outputs, for ‖δ‖ = ‖x‖/100: four random δ, and one along v₁, the right singular
 /// vector of the Jacobian from inputs to outputs; at most 32 examples.
 ///
-/// Mean and maximum, and the largest gain as a share of D11's upper bound, which it never exceeds but by float32's rounding of f: about
-/// ε·‖f(x)‖/‖δ‖. A random direction feels the root mean square of the singular values, v₁ the largest.
+/// Mean and maximum, and the largest gain as a share of D11's upper bound, which it never exceeds but by float32's rounding of f, which is
+/// the row's uncertainty. A random direction feels the root mean square of the singular values, v₁ the largest.
 /// Tier T2; an example costs six forward passes and as many VJPs as outputs. Oracle: linear networks.
 public struct PerturbationProbe: NetworkProbe {
     public let name = "perturbation"
@@ -14,35 +14,49 @@ public struct PerturbationProbe: NetworkProbe {
 
     public init() {}
 
+    /// The gains, v₁'s last, and their rounding.
+    private static let quantities = randomDirections + 2
+
     public func length(_ network: Network, examples: Int) -> Int {
-        (Self.randomDirections + 1) * min(examples, Self.examplesMax)
+        Self.quantities * min(examples, Self.examplesMax)
     }
 
     public func cost(_ network: Network, examples: Int) -> Double {
         LipschitzProbe().cost(network, examples: examples) + Double((Self.randomDirections + 2) * min(examples, Self.examplesMax))
     }
 
-    /// The gains, a quantity a direction; v₁ is the last.
     public func partial(_ share: ProbeShare) -> [Double] {
         let count = Self.randomDirections + 1
-        var table = ExampleTable(quantities: count, examples: min(share.examples, Self.examplesMax))
+        var table = ExampleTable(quantities: Self.quantities, examples: min(share.examples, Self.examplesMax))
         for (column, slot) in share.chosen(atMost: Self.examplesMax) {
             let x = share.inputs.columns(column..<column + 1)
             let values = share.version.trace(x)
             let worst = EndToEndJacobian(share.version, values).direction
             let moved = Self.moved(x, along: worst, example: share.first + column)
             let outputs = share.version.outputs(moved)
-            for direction in 0..<count {
-                table[direction, slot] = Self.gain(from: (x, values[values.count - 1]), to: (moved, outputs), direction)
-            }
+            let output = values[values.count - 1]
+            for direction in 0..<count { table[direction, slot] = Self.gain(from: (x, output), to: (moved, outputs), direction) }
+            table[count, slot] = Self.rounding(of: values, x)
         }
         return table.elements
     }
 
+    /// ‖δ‖.
+    private static func radius(_ x: Matrix) -> Double {
+        let size = VectorKernels.sumOfSquares(x.span).squareRoot()
+        return size > 0 ? size / 100 : 0.01
+    }
+
+    /// What float32 may add to a gain: every map rounds both outputs by about 2ε of their size.
+    private static func rounding(of values: [Matrix], _ x: Matrix) -> Double {
+        let output = values[values.count - 1]
+        let size = VectorKernels.sumOfSquares(output.span).squareRoot()
+        return 4 * Double(Float.ulpOfOne) * Double(values.count).squareRoot() * size / radius(x)
+    }
+
     /// x [inputs, 1] moved by every δ, [inputs, directions].
     private static func moved(_ x: Matrix, along worst: Matrix, example: Int) -> Matrix {
-        let (count, size) = (randomDirections + 1, VectorKernels.sumOfSquares(x.span).squareRoot())
-        let radius = size > 0 ? size / 100 : 0.01
+        let (count, radius) = (randomDirections + 1, radius(x))
         let generator = CounterRNG(seed: 0, purpose: "perturbation", index: UInt64(example))
         var result = x.repeated(count)
         for direction in 0..<count {
@@ -69,17 +83,20 @@ public struct PerturbationProbe: NetworkProbe {
     }
 
     public func rows(_ sums: [Double], version: FrozenNetwork, examples: Int) -> [DiagnosticRow] {
-        let table = ExampleTable(sums, quantities: Self.randomDirections + 1, examples: min(examples, Self.examplesMax))
+        let table = ExampleTable(sums, quantities: Self.quantities, examples: min(examples, Self.examplesMax))
         func summary(_ values: [Double]) -> ExampleSummary {
             ExampleSummary(values, subject: "the network's output", vanishing: "it is zero")
         }
         let random = summary((0..<Self.randomDirections).flatMap { table[$0] })
         let worst = summary(table[Self.randomDirections])
-        let (largest, bound) = (summary(table.elements).largest, LipschitzBound(version).whole)
+        let gains = (0...Self.randomDirections).flatMap { table[$0] }
+        let (largest, rounding) = (summary(gains).largest, summary(table[Self.randomDirections + 1]).largest)
+        let bound = LipschitzBound(version).whole
         let share: Measured =
-            if let gain = largest.number, let bound = bound.number { .value(ScalarMath.exp(ScalarMath.log(gain) - bound)) } else {
-                .unavailable(largest.reason ?? bound.reason ?? "")
-            }
+            if let gain = largest.number, let rounding = rounding.number, let bound = bound.number {
+                .value(
+                    ScalarMath.exp(ScalarMath.log(gain) - bound), uncertainty: ScalarMath.exp(ScalarMath.log(rounding) - bound))
+            } else { .unavailable(largest.reason ?? rounding.reason ?? bound.reason ?? "") }
         return [
             DiagnosticRow("D24", "perturbation_gain_random_mean", random.mean),
             DiagnosticRow("D24", "perturbation_gain_random_max", random.largest),

@@ -5,7 +5,8 @@ import StructuredLayers
 public enum ProbeRound {
     /// Every probe there is, in the order of their diagnostics.
     public static let all: [any NetworkProbe] = [
-        LayerJacobianProbe(), JacobianProbe(), LipschitzProbe(), PerturbationProbe(), CertifiedRadiusProbe(), AdjointProbe(),
+        LayerJacobianProbe(), JacobianProbe(), LipschitzProbe(), FixedPointProbe(), RepresentationProbe(), PerturbationProbe(),
+        CertifiedRadiusProbe(), AdjointProbe(),
     ]
 
     /// The probe of a name; nil when there is none.
