@@ -2,15 +2,15 @@ import LinearAlgebra
 
 /// The part of an orthonormal basis that one chunk holds, in float32.
 ///
-/// Vectors lie in slabs of 16, and a slab in tiles of 1,024 elements whose rows, one a vector, lie together: memory grows with the
+/// Vectors lie in slabs of 8, and a slab in tiles of 1,024 elements whose rows, one a vector, lie together: memory grows with the
 /// basis, and a matrix–vector product of one tile stays in the cache. Inner products are float32 within a tile and float64 across
 /// tiles, in the order of the tiles.
 struct TiledBasis: Sendable {
     static let tile = 1024
-    private static let slab = 16
+    private static let slab = 8
     private(set) var count = 0
     private let tiles: Int
-    /// By slab, then by tile; [16, 1024] each.
+    /// By slab, then by tile; [8, 1024] each.
     private var slabs: [[Matrix]] = []
 
     init(elements: Int) { tiles = Self.padded(elements) / Self.tile }
