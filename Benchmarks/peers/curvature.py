@@ -6,10 +6,12 @@ Usage: OMP_NUM_THREADS=1 python3 Benchmarks/peers/curvature.py --plumb .build/re
 over 256 examples. Both programs get the same parameters, batch and products: PyHessian's `eigenvalues(tol=1e-3)` against Lanczos
 until 1e-3, `density(iter=100, n_v=1)` against 100 products. The truth is PyHessian's power iteration run on to 1e-7. PyHessian's
 `density` calls torch.eig, which torch 2 has no more; it gets it back for a symmetric matrix. Seconds of processor time, each
-program's preparations included.
+program's preparations included. PyHessian stops when two steps of its power iteration differ little, which is no bound on its error:
+beside its own tolerance it is timed at the first of several tolerances at which it is within 1e-3 of the truth.
 """
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -77,16 +79,27 @@ def timed(body):
     return result, time.process_time() - start
 
 
-def peer(model, inputs, labels, steps):
+TOLERANCES = [1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5]
+
+
+def peer(model, inputs, labels, steps, truth):
     def prepared():
         model.zero_grad()
         return pyhessian.hessian(model, nn.CrossEntropyLoss(), data=(inputs, labels), cuda=False)
 
-    top, top_seconds = timed(lambda: prepared().eigenvalues(tol=1e-3)[0][0])
+    tops = []
+    for tolerance in TOLERANCES:
+        value, seconds = timed(lambda: prepared().eigenvalues(maxIter=1000, tol=tolerance)[0][0])
+        tops.append((value, seconds, tolerance))
+        if abs(value / truth - 1) <= 1e-3:
+            break
     (nodes, weights), density_seconds = timed(lambda: prepared().density(iter=steps, n_v=1))
     return {
-        "topEigenvalue": top,
-        "topSeconds": top_seconds,
+        "ownTopEigenvalue": tops[0][0],
+        "ownTopSeconds": tops[0][1],
+        "topEigenvalue": tops[-1][0],
+        "topSeconds": tops[-1][1],
+        "tolerance": tops[-1][2],
         "densitySeconds": density_seconds,
         "nodes": [float(node) for node in nodes[0]],
         "weights": [float(weight) for weight in weights[0]],
@@ -129,9 +142,8 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     model, inputs, labels = problem(options.batch)
-    double = [(layer.double() if isinstance(layer, nn.Linear) else layer) for layer in __import__("copy").deepcopy(model)]
     torch.set_default_dtype(torch.float64)
-    exact = pyhessian.hessian(nn.Sequential(*double), nn.CrossEntropyLoss(), data=(inputs.double(), labels), cuda=False)
+    exact = pyhessian.hessian(copy.deepcopy(model).double(), nn.CrossEntropyLoss(), data=(inputs.double(), labels), cuda=False)
     truth = exact.eigenvalues(maxIter=1000, tol=1e-7)[0][0]
     torch.set_default_dtype(torch.float32)
 
@@ -143,7 +155,7 @@ def main():
         for _ in range(options.rounds):
             run = subprocess.run(command, check=True, capture_output=True, text=True)
             ours.append(json.loads(run.stdout))
-            theirs.append(peer(model, inputs, labels, options.steps))
+            theirs.append(peer(model, inputs, labels, options.steps, truth))
 
     wasserstein, variation = distances(ours[0], theirs[0])
     report = {
@@ -168,6 +180,9 @@ def main():
     report["plumbError"] = abs(ours[0]["topEigenvalue"] / truth - 1)
     report["densityTopError"] = abs(ours[0]["densityTopEigenvalue"] / truth - 1)
     report["pyhessianErrors"] = [abs(their["topEigenvalue"] / truth - 1) for their in theirs]
+    report["pyhessianTolerances"] = [their["tolerance"] for their in theirs]
+    report["pyhessianOwnErrors"] = [abs(their["ownTopEigenvalue"] / truth - 1) for their in theirs]
+    report["pyhessianOwnSeconds"] = [their["ownTopSeconds"] for their in theirs]
     print(json.dumps(report) if options.json else json.dumps(report, indent=2))
     kept = report["topSeconds"]["ratio"] >= 1.5 and report["densitySeconds"]["ratio"] >= 3 and report["plumbError"] <= 1e-3
     return 1 if options.strict and not kept else 0

@@ -57,9 +57,9 @@ struct ChunkVectors: Sendable {
         case .publish(let step): self.step = Float(step)
         case .difference(let scale):
             scaleWork(by: Float(scale))
-            values = basis.sweep(&work, subtracting: [])
+            values = basis.sweep(&work, subtracting: [], products: min(2, basis.count))
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
-        case .orthogonalise(let coefficients): values = basis.sweep(&work, subtracting: coefficients)
+        case .orthogonalise(let coefficients): values = basis.sweep(&work, subtracting: coefficients, products: basis.count)
         case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)
@@ -126,7 +126,7 @@ struct ChunkVectors: Sendable {
     }
 
     private mutating func extend(_ coefficients: [Double], _ scale: Float) {
-        if !coefficients.isEmpty { _ = basis.sweep(&work, subtracting: coefficients, products: false) }
+        if !coefficients.isEmpty { _ = basis.sweep(&work, subtracting: coefficients, products: 0) }
         do {
             let work = work
             var v = last.mutableSpan

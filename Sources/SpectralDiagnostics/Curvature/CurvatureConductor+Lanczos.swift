@@ -1,12 +1,13 @@
 extension CurvatureConductor {
-    /// Overlaps with the basis below this part of ‖w‖ are rounding's.
-    private static let overlap = 1e-6
+    /// Overlaps with the basis below this part of ‖w‖ may stay: far below √2⁻²⁴, under which they bend T by no more than rounding (Simon,
+    /// 1984). They are measured every time, so they do not grow.
+    private static let overlap = 3e-5
     /// A residual below this part of the largest element of T is rounding's: the basis spans an invariant space.
     private static let breakdown = 1e-6
 
     mutating func differenceTaken(_ products: [Double]) {
         let (coefficients, square) = (Array(products.dropLast()), products.last ?? 0)
-        noteAsymmetry(coefficients)
+        if let previous = run.betas.last { asymmetry = abs(coefficients[0] - previous) }
         if run.alphas.isEmpty { report.squaredNorms.append(square * Double(layout.dimension)) }
         run.alphas.append(coefficients.last ?? 0)
         phase = run.alphas.count == 1 ? .observeDiagonal : .orthogonalise(coefficients)
@@ -26,6 +27,7 @@ extension CurvatureConductor {
 
     mutating func orthogonalised(_ products: [Double]) {
         let (left, square) = (Array(products.dropLast()), products.last ?? 0)
+        noteAsymmetry(left)
         let remainder = left.reduce(0) { $0 + $1 * $1 }
         let corrects = remainder > Self.overlap * Self.overlap * square
         run.alphas[run.alphas.count - 1] += left.last ?? 0
@@ -43,13 +45,10 @@ extension CurvatureConductor {
     }
 
     /// ⟨v_i, H·v_j⟩ against ⟨H·v_i, v_j⟩: β between neighbours, 0 between others.
-    private mutating func noteAsymmetry(_ coefficients: [Double]) {
-        var square = 0.0
-        for (i, value) in coefficients.dropLast().enumerated() {
-            let expected = i == coefficients.count - 2 ? run.betas[i] : 0
-            square += (value - expected) * (value - expected)
-        }
+    private mutating func noteAsymmetry(_ overlaps: [Double]) {
+        let square = overlaps.dropLast(2).reduce(asymmetry * asymmetry) { $0 + $1 * $1 }
         report.asymmetry = max(report.asymmetry, square.squareRoot())
+        asymmetry = 0
     }
 
     private mutating func endRun() {

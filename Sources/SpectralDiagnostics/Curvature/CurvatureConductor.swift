@@ -6,9 +6,9 @@ import StructuredLayers
 /// A pure state machine: carry out `action`, report what came of it by `complete`, until it is `finished`. Partial sums are added in
 /// the chunks' order, so the report is a function of θ, the batch and the options, not of how chunks are spread over shards.
 ///
-/// Every product's overlap with the whole basis is subtracted, and measured again: a basis of float32 is not quite orthonormal, and what
-/// one projection leaves grows from step to step. Where more than rounding is left it is subtracted once more (classical Gram–Schmidt,
-/// twice where needed: Giraud et al., 2005).
+/// A product has, but for rounding and the error of differences, no overlap with the basis besides its last two vectors. These are
+/// subtracted first; then the overlap with the whole basis is measured, and subtracted where it is more than rounding: it would
+/// grow from step to step.
 /// Oracles: dense Hessians, PyHessian.
 public struct CurvatureConductor: Sendable {
     /// What is to be done next.
@@ -35,6 +35,8 @@ public struct CurvatureConductor: Sendable {
     /// ε.
     var step = 0.0
     var run = LanczosRun()
+    /// |⟨v_{j−1}, H·v_j⟩ − β_{j−1}| of the product at hand.
+    var asymmetry = 0.0
     var report: CurvatureReport
 
     /// Curvature over `examples` examples of a network whose flat vector `layout` cuts.

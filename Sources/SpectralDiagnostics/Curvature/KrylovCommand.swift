@@ -9,12 +9,12 @@ public enum KrylovCommand: Codable, Hashable, Sendable {
     case begin(seed: UInt64, probe: Int, amplitude: Double)
     /// Makes θ + step·v, v being the basis' last vector, what the next gradient is taken at. Answers nothing.
     case publish(step: Double)
-    /// w ← (g₊ − g₋)·scale. Answers Vᵀw, one number a vector of the basis, and ‖w‖².
+    /// w ← (g₊ − g₋)·scale. Answers w's products with the last two vectors of the basis, or the only one, and ‖w‖².
     case difference(scale: Double)
     /// From the start vector z/√d and w = H·z/√d of a run's first product: keeps s = z ∘ Hz. Answers ⟨s, s_q⟩ with the s of every run so
     /// far, this one last, and Σ s over each layer of the chunk.
     case observeDiagonal(dimension: Int)
-    /// w ← w − V·coefficients. Answers as `difference` does.
+    /// w ← w − V·coefficients, of the last vectors. Answers Vᵀw, one number a vector of the basis, and ‖w‖².
     case orthogonalise(coefficients: [Double])
     /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; no coefficients, nothing to subtract. Answers nothing.
     case extend(coefficients: [Double], scale: Double)
