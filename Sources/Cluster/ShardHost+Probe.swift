@@ -24,7 +24,7 @@ extension ShardHost {
             guard let node = header.node, header.step == probe.round, header.timeline == probe.timeline,
                 let expected = probe.expectedCount(of: header.chunk)
             else { return }
-            let isScalars = header.chunk == plan.chunks.statistics
+            let isScalars = plan.carriesScalars(header.chunk)
             guard header.count == expected, header.encoding == (isScalars ? .f64 : .f32), (header.kind == .statistics) == isScalars
             else { throw RejectedFrame.shape(count: header.count, expected: expected) }
             let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
@@ -71,7 +71,9 @@ extension ShardHost {
         }
         let range = probe.publishedRange(of: chunk)
         let values = probe.published
-        send(.f32, chunk, round, range.count, unsafe values.span.extracting(range).bytes, to: readers, port: &port)
+        send(
+            plan.carriesScalars(chunk) ? .f64 : .f32, chunk, round, range.count, unsafe values.span.extracting(range).bytes,
+            to: readers, port: &port)
     }
 
     private func send(

@@ -56,6 +56,7 @@ struct WorkerData: SocketHandler {
     private var incoming: AlignedVector
     private var finished: [TreeNode: NodeGradient] = [:]
     private var probe: ProbeFollower
+    private let probeFrames: [ChunkIndex]
     private var finishedProbes: [TreeNode: NodeGradient] = [:]
     private var probeDirectives: [ProbeFollower.Directive] = []
     private var progress = WorkerProgress()
@@ -83,6 +84,7 @@ struct WorkerData: SocketHandler {
         self.synchronized = synchronized
         machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
         probe = ProbeFollower(plan: plan)
+        probeFrames = plan.probeFrames
         current = AlignedVector(count: plan.network.layout.count)
         incoming = AlignedVector(count: plan.network.layout.count)
     }
@@ -231,12 +233,15 @@ struct WorkerData: SocketHandler {
             if !result.isProbe, Int(chunk.index.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, result.step) }
         }
         let bits = result.scalars.map(\.bitPattern.littleEndian)
-        let payload = unsafe bits.span.bytes
-        send(
-            FrameHeader(
-                kind: .statistics, encoding: .f64, flags: flags, timeline: timeline, generation: Generation(rawValue: 0),
-                step: result.step, chunk: plan.chunks.statistics, node: result.node, count: bits.count, sender: identity,
-                payloadChecksum: VectorKernels.checksum(payload)), payload, port: &port)
+        for chunk in result.isProbe ? probeFrames : [plan.chunks.statistics] where plan.carriesScalars(chunk) {
+            let range = result.isProbe ? plan.scalars(of: chunk, count: bits.count) : bits.indices
+            let payload = unsafe bits.span.extracting(range).bytes
+            send(
+                FrameHeader(
+                    kind: .statistics, encoding: .f64, flags: flags, timeline: timeline, generation: Generation(rawValue: 0),
+                    step: result.step, chunk: chunk, node: result.node, count: range.count, sender: identity,
+                    payloadChecksum: VectorKernels.checksum(payload)), payload, port: &port)
+        }
     }
 
     private mutating func send(_ frame: FrameHeader, port: inout LoopPort) {
@@ -254,9 +259,9 @@ struct WorkerData: SocketHandler {
 
 extension WorkerData {
     private mutating func takeProbe(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) throws {
-        let isTask = header.chunk == plan.chunks.statistics
-        guard probe.accepts(count: header.count, of: header.chunk), header.encoding == (isTask ? .f64 : .f32) else {
-            throw RejectedFrame.shape(count: header.count, expected: isTask ? ProbeTask.encodedCount : 0)
+        let isVector = !plan.carriesScalars(header.chunk)
+        guard probe.accepts(count: header.count, of: header.chunk), header.encoding == (isVector ? .f32 : .f64) else {
+            throw RejectedFrame.shape(count: header.count, expected: isVector ? 0 : ProbeTask.encodedCount)
         }
         waitingSince = MonotonicClock.now()
         if message.partCount < 2 {

@@ -148,8 +148,12 @@ extension Simulation {
             let values = result.product.count == 0 ? [] : Self.bytes(result.product.span.extracting(chunk.range))
             send(.probePush(PushName(timeline: timeline, step: round, chunk: chunk.index, node: node), values), from: slot)
         }
-        let name = PushName(timeline: timeline, step: round, chunk: problem.plan.chunks.statistics, node: node)
-        send(.probePush(name, Self.bytes(result.scalars)), from: slot)
+        for chunk in problem.plan.probeFrames where problem.plan.carriesScalars(chunk) {
+            let part = result.scalars[problem.plan.scalars(of: chunk, count: result.scalars.count)]
+            send(
+                .probePush(PushName(timeline: timeline, step: round, chunk: chunk, node: node), Self.bytes(Array(part))), from: slot
+            )
+        }
     }
 
     // MARK: Bytes

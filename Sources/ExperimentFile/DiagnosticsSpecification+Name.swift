@@ -39,8 +39,10 @@ extension DiagnosticsSpecification {
         case curvature
         /// D22, D23: covariance of the representations, and their likeness over depth.
         case representations
-        /// D24, D25: gain of perturbations and certified radius.
+        /// D24: gain of perturbations.
         case perturbation
+        /// D25: radii within which no input changes its class.
+        case certifiedRadius = "certified-radius"
         /// D26: the adjoint test of each layer.
         case adjoint
 
@@ -61,7 +63,8 @@ extension DiagnosticsSpecification {
             case .fixedPoints: ["D13"]
             case .curvature: ["D14", "D15", "D16", "D17", "D18"]
             case .representations: ["D22", "D23"]
-            case .perturbation: ["D24", "D25"]
+            case .perturbation: ["D24"]
+            case .certifiedRadius: ["D25"]
             case .adjoint: ["D26"]
             }
         }
@@ -70,7 +73,9 @@ extension DiagnosticsSpecification {
             switch self {
             case .depthSlope, .noiseScale, .agreement: .onTheStep
             case .spectrum, .caps, .update, .tails, .noiseBulk: .onTheWeights
-            case .jacobian, .layerJacobians, .lipschitz, .fixedPoints, .curvature, .representations, .perturbation, .adjoint:
+            case .jacobian, .layerJacobians, .lipschitz, .fixedPoints, .curvature, .representations, .perturbation,
+                .certifiedRadius,
+                .adjoint:
                 .onProbes
             }
         }

@@ -59,7 +59,10 @@ public struct LocalProbe: ~Copyable {
             unsafe shard.push(name(chunk.index), payload: values.bytes, into: &directives)
         }
         let bits = scalars.map(\.bitPattern.littleEndian)
-        unsafe shard.push(name(plan.chunks.statistics), payload: bits.span.bytes, into: &directives)
+        for chunk in plan.probeFrames where plan.carriesScalars(chunk) {
+            let part = bits.span.extracting(plan.scalars(of: chunk, count: bits.count))
+            unsafe shard.push(name(chunk), payload: part.bytes, into: &directives)
+        }
         for case .reply(let reply) in directives { return reply }
         preconditionFailure("a whole round is answered")
     }

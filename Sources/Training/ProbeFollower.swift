@@ -23,6 +23,7 @@ public struct ProbeFollower: Sendable {
 
     private let plan: TrainingPlan
     private var machine: WorkerMachine
+    private let frameCount: Int
     /// The present round's vector and the one that arrives; empty until a round has one.
     private var vector = AlignedVector(count: 0)
     private var incoming = AlignedVector(count: 0)
@@ -37,7 +38,8 @@ public struct ProbeFollower: Sendable {
     /// A follower that holds nothing yet.
     public init(plan: TrainingPlan) {
         self.plan = plan
-        machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: .max)
+        frameCount = plan.probeFrames.count
+        machine = WorkerMachine(tree: plan.tree, frameCount: frameCount, steps: .max)
     }
 
     /// The round that is evaluated, and the nodes that wait for the version of its task.
@@ -53,10 +55,10 @@ public struct ProbeFollower: Sendable {
         handle(.assigned(mine), into: &directives)
     }
 
-    /// Whether elements for `chunk` can be of a round: none or the whole chunk; the task's for the statistics chunk.
+    /// Whether elements for `chunk` can be of a round: none or the whole chunk; the task's for the first frame of scalars.
     public func accepts(count: Int, of chunk: ChunkIndex) -> Bool {
         if chunk == plan.chunks.statistics { return count == ProbeTask.encodedCount }
-        guard Int(chunk.rawValue) < plan.chunks.chunks.count else { return false }
+        guard !plan.carriesScalars(chunk) else { return count == 0 && Int(chunk.rawValue) < frameCount }
         return count == 0 || count == plan.chunks.chunks[Int(chunk.rawValue)].range.count
     }
 

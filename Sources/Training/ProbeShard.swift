@@ -12,7 +12,7 @@ import StructuredLayers
 public struct ProbeShard: Sendable {
     /// What the shell must do, in order.
     public enum Directive: Hashable, Sendable {
-        /// Send chunk `chunk` of the round's vector, or its task for the statistics chunk.
+        /// Send chunk `chunk` of the round's vector, its task for the first frame of scalars, nothing for the others.
         case publish(chunk: ChunkIndex, round: Step, to: [WorkerID])
         /// Every chunk of the round is summed: what that came to.
         case reply(ProbeShardReply)
@@ -21,7 +21,8 @@ public struct ProbeShard: Sendable {
     private let plan: TrainingPlan
     private var machine: ShardMachine
     private var sums: NodeSums
-    private var scalars = StatisticsReducer()
+    /// Of each frame of scalars.
+    private var scalars: [StatisticsReducer]
     /// What the round asks for; nil before the first.
     public private(set) var task: ProbeTask?
     /// The parameters of the version that is probed.
@@ -37,10 +38,12 @@ public struct ProbeShard: Sendable {
     public init(plan: TrainingPlan, timeline: Timeline) {
         self.plan = plan
         layout = plan.krylovLayout
+        let frames = plan.probeFrames
+        scalars = frames.filter(plan.carriesScalars).map { _ in StatisticsReducer() }
         sums = NodeSums(chunks: plan.chunks.chunks.count)
         machine = ShardMachine(
             .init(
-                tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
+                tree: plan.tree, chunks: frames,
                 // The scalars are summed and held back like every chunk of the product.
                 statistics: ChunkIndex(rawValue: .max), steps: .max, twoPhase: true,
                 captures: CaptureSchedule(parametersEvery: [], completeEvery: 0, last: .max)), timeline: timeline)
@@ -57,17 +60,18 @@ public struct ProbeShard: Sendable {
     /// Elements of what a worker pushes for `chunk` in the present round; nil before the first.
     public func expectedCount(of chunk: ChunkIndex) -> Int? {
         guard let task else { return nil }
-        if chunk == plan.chunks.statistics { return plan.scalarCount(of: task) }
-        guard Int(chunk.rawValue) < plan.chunks.chunks.count else { return nil }
+        guard Int(chunk.rawValue) < plan.chunks.chunks.count + scalars.count else { return nil }
+        if plan.carriesScalars(chunk) { return plan.scalars(of: chunk, count: plan.scalarCount(of: task)).count }
         return task.hasVector ? plan.chunks.chunks[Int(chunk.rawValue)].range.count : 0
     }
 
     /// The round's vector, flat; empty in a round without one.
     public var published: AlignedVector { task?.hasVector == true ? vector : AlignedVector(count: 0) }
 
-    /// The elements of `published` that chunk `chunk` carries.
+    /// The elements of `published` that chunk `chunk` carries; none for scalars.
     public func publishedRange(of chunk: ChunkIndex) -> Range<Int> {
-        task?.hasVector == true ? plan.chunks.chunks[Int(chunk.rawValue)].range : 0..<0
+        if plan.carriesScalars(chunk) { return 0..<0 }
+        return task?.hasVector == true ? plan.chunks.chunks[Int(chunk.rawValue)].range : 0..<0
     }
 
     /// Does what the coordinator asks of a shard that holds `parameters` of the version probed; the answer, unless it comes later.
@@ -119,7 +123,7 @@ public struct ProbeShard: Sendable {
 
     /// What a whole round came to; a gradient goes into the basis.
     private mutating func reduce() -> ProbeShardReply {
-        let total = scalars.sum(plan.tree.root)
+        let total = scalars.flatMap { $0.sum(plan.tree.root) }
         switch task?.work {
         case .measure(let name):
             return .measured(
@@ -164,8 +168,8 @@ public struct ProbeShard: Sendable {
         let hasVector = task?.hasVector ?? false
         for directive in pending {
             switch directive {
-            case .accept(let chunk, let merging, let yields) where chunk == plan.chunks.statistics:
-                scalars.accept(Self.doubles(payload), merging: merging, yields: yields)
+            case .accept(let chunk, let merging, let yields) where plan.carriesScalars(chunk):
+                scalars[place(of: chunk)].accept(Self.doubles(payload), merging: merging, yields: yields)
             case .accept(let chunk, let merging, let yields):
                 if hasVector { sums.accept(chunk: chunk, payload: payload, merging: merging, yields: yields) }
             case .discard(let chunk, let nodes): discard(chunk, nodes)
@@ -175,12 +179,15 @@ public struct ProbeShard: Sendable {
         carryOutPending(&directives)
     }
 
+    /// Of a frame of scalars among them.
+    private func place(of chunk: ChunkIndex) -> Int { Int(chunk.rawValue - plan.chunks.statistics.rawValue) }
+
     private mutating func discardPending() {
         for case .discard(let chunk, let nodes) in pending { discard(chunk, nodes) }
     }
 
     private mutating func discard(_ chunk: ChunkIndex, _ nodes: [TreeNode]) {
-        if chunk == plan.chunks.statistics { return scalars.discard(nodes) }
+        if plan.carriesScalars(chunk) { return scalars[place(of: chunk)].discard(nodes) }
         if task?.hasVector == true { sums.discard(chunk: chunk, nodes: nodes) }
     }
 

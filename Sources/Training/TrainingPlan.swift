@@ -17,6 +17,8 @@ public struct TrainingPlan: Sendable {
     public let tree: ReductionTree
     public let update: ParameterUpdate
     public let statistics: StatisticsLayout
+    /// Scalars of a probe that one frame carries at most.
+    let scalarsPerFrame: Int
 
     /// Works the plan out.
     ///
@@ -42,6 +44,7 @@ public struct TrainingPlan: Sendable {
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
         tree = ReductionTree(partitions: training.partitions)
         update = ParameterUpdate(optimizer: experiment.optimizer, blocks: blocks, batch: training.batch)
+        scalarsPerFrame = max(1, chunkLimits.elementsMax / 2)
         statistics = StatisticsLayout(depth: experiment.model.depth)
     }
 

@@ -28,7 +28,7 @@ struct DiagnosticsTests {
             try Self.read("select: [D1*]").select
                 == [.spectrum, .depthSlope, .noiseScale, .jacobian, .lipschitz, .fixedPoints, .curvature])
         #expect(try Self.read("select: ['*jacobian*']").select == [.jacobian, .layerJacobians])
-        #expect(try Self.read("select: D2?").select == [.agreement, .representations, .perturbation, .adjoint])
+        #expect(try Self.read("select: D2?").select == [.agreement, .representations, .perturbation, .certifiedRadius, .adjoint])
         #expect(try Self.read("select: all").select == DiagnosticsSpecification.Name.allCases)
         #expect(try Self.read("select: []").select == [] && !Self.read("select: []").isDue(at: 0))
     }

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""What diagnostics cost while a network trains: the same run without any, with those of the step (T0), and with all of them.
+
+    python3 Benchmarks/diagnostics.py --plumb .build/release/plumb --rounds 5
+
+Width 512, depth 32, two workers. The runs of a round take turns; a share is the median over rounds of (with - without) / without, of the
+time from the first step to the last. The weights of all runs must be the same.
+"""
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import tempfile
+
+EXPERIMENT = """
+name: cost
+data: {{ source: digits }}
+model: {{ width: 512, depth: 32, path: {{ family: dense }} }}
+optimizer: {{ kind: adam, learningRate: 0.0001 }}
+training: {{ batch: 128, partitions: 2, steps: {steps}, validateEvery: 0, checkpointEvery: 0 }}
+diagnostics: {{ {diagnostics} }}
+record: {{ tensorboard: false }}
+cluster: {{ workers: 2 }}
+"""
+
+CHOICES = {
+    "off": "every: 0",
+    "T0": "every: 50, select: [depth-slope, noise-scale, agreement]",
+    "all": "every: 50, select: [all]",
+}
+
+
+def run(plumb, folder, name, steps):
+    file = os.path.join(folder, name + ".yaml")
+    with open(file, "w") as out:
+        out.write(EXPERIMENT.format(steps=steps, diagnostics=CHOICES[name]))
+    directory = tempfile.mkdtemp(dir=folder)
+    done = subprocess.run(
+        [plumb, "train", file, "--json", "--run-dir", os.path.join(directory, "run")], capture_output=True, text=True, check=True)
+    with sqlite3.connect(os.path.join(directory, "run", "run.sqlite")) as record:
+        measured = record.execute(
+            "SELECT name, COUNT(*), AVG(seconds), GROUP_CONCAT(step) FROM measurements GROUP BY name ORDER BY name").fetchall()
+        events = record.execute("SELECT subject, detail FROM events WHERE kind = 'diagnostics interval'").fetchall()
+        share = record.execute("SELECT value FROM meta WHERE key = 'diagnostics_share'").fetchone()
+        wall = record.execute("SELECT SUM(wall_seconds) FROM step_timings WHERE step > 0").fetchone()[0]
+        probes = sum(n * s for name, n, s, _ in measured if name not in ("spectrum", "caps", "update", "tails", "noise-bulk"))
+    summary = json.loads(done.stdout.strip().splitlines()[-1])
+    return {
+        "seconds": wall + probes, "sha": summary["weightsSHA256"], "measured": measured, "events": events,
+        "share": float(share[0]) if share else 0.0,
+    }
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--plumb", default=".build/release/plumb")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--steps", type=int, default=400)
+    options = arguments.parse_args()
+    times, last, shas = {name: [] for name in CHOICES}, {}, set()
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(options.rounds):
+            for name in CHOICES:
+                last[name] = run(os.path.abspath(options.plumb), folder, name, options.steps)
+                times[name].append(last[name]["seconds"])
+                shas.add(last[name]["sha"])
+            print(f"round {number + 1}: " + ", ".join(f"{name} {times[name][-1]:.1f} s" for name in CHOICES), flush=True)
+    for name in CHOICES:
+        shares = [(a - b) / b for a, b in zip(times[name], times["off"])]
+        print(f"{name:4} median {statistics.median(times[name]):7.2f} s   {100 * statistics.median(shares):+6.2f} %  "
+              f"({100 * min(shares):+.2f} … {100 * max(shares):+.2f})   accounted {100 * last[name]['share']:.2f} %")
+    for name, count, seconds, steps in last["all"]["measured"]:
+        print(f"  {name:16} {count:3} times, {seconds:8.4f} s each, versions {steps}")
+    for subject, detail in last["all"]["events"]:
+        print(f"  {subject}: {detail}")
+    print("weights:", "the same in every run" if len(shas) == 1 else f"DIFFER: {shas}")
+
+
+if __name__ == "__main__":
+    main()
