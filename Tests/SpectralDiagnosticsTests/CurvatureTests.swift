@@ -21,7 +21,6 @@ struct CurvatureTests {
         #expect(abs(smallest.number! - bottom) < 1e-3 * top, "\(smallest) \(bottom)")
         #expect(abs(largest.number! - golden.figures["pyhessianTop"]![0]) < 1e-3 * top)
         #expect(report.symmetryError.number! < 1e-3)
-        print(name, largest, top, smallest, bottom, "symmetry", report.symmetryError)
     }
 
     @Test("traces, by layer and in all, and Σ H_ii² within four standard errors", arguments: names)
@@ -62,7 +61,6 @@ struct CurvatureTests {
         // Gauss's rule has the start vector's moments.
         let mean = density.nodes.reduce(0) { $0 + $1.value * $1.weight }
         #expect(abs(mean - report.trace.number! / Double(exact.count)) < 1e-5 * range)
-        print(name, "density distance", distance)
     }
 
     @Test("no eigenvalue comes twice in 48 steps")

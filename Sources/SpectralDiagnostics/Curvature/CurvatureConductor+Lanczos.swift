@@ -1,6 +1,6 @@
 extension CurvatureConductor {
-    /// Overlaps with the basis below this part of ‖w‖ may stay: far below √2⁻²⁴, under which they bend T by no more than rounding (Simon,
-    /// 1984). They are measured every time, so they do not grow.
+    /// Overlaps with the basis below this part of ‖w‖ may stay: below √2⁻²⁴ = 2.4e-4 they bend T by no more than rounding (Simon, 1984). They
+    /// are measured at every step, so they do not grow unseen.
     private static let overlap = 3e-5
     /// A residual below this part of the largest element of T is rounding's: the basis spans an invariant space.
     private static let breakdown = 1e-6
