@@ -82,6 +82,8 @@ final class RunRecorder {
     private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
     private var eventFiles: EventFiles
+    /// The layers whose quantities are kept.
+    private let layers: Set<Int>
 
     /// Opens the record; on a resumed run what was recorded after the snapshot must come again.
     init(
@@ -97,6 +99,8 @@ final class RunRecorder {
         self.log = log
         examiner = VersionExaminer(plan)
         record = try RunRecord(path: directory.recordPath)
+        let depth = plan.experiment.model.depth
+        layers = Set((0...depth + 1).filter { plan.experiment.diagnostics.includes(layer: $0, depth: depth) })
         eventFiles = EventFiles(of: directory, areWanted: plan.experiment.record.tensorboard)
         record.meta("plumb_version", build)
         record.meta("name", plan.experiment.name)
@@ -229,7 +233,7 @@ final class RunRecorder {
     }
 
     private func write(_ rows: [DiagnosticRow], at step: Step) {
-        for row in rows {
+        for row in rows where row.layer.map(layers.contains) ?? true {
             record.diagnostic(
                 step, layer: row.layer, diagnostic: row.diagnostic, quantity: row.quantity, value: row.value.number,
                 uncertainty: row.value.uncertainty, reason: row.value.reason)

@@ -28,8 +28,9 @@ public struct WeightSpectra: Sendable {
     /// - Parameters:
     ///   - control: the generator of the random order; nil for no control.
     public init(of matrices: consuming [Matrix], completeUpTo: Int = 1024, control generator: CounterRNG?) {
-        let spectrum = MatrixSpectrum(ofAll: matrices, completeUpTo: completeUpTo)
-        self.init(spectrum, of: consume matrices, completeUpTo: completeUpTo, control: generator)
+        let slices = consume matrices
+        let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo)
+        self.init(spectrum, of: consume slices, completeUpTo: completeUpTo, control: generator)
     }
 
     /// Examines matrices whose spectrum is known.
