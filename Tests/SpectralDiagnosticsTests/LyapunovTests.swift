@@ -90,6 +90,29 @@ struct LyapunovTests {
         #expect(zero.exponents.isEmpty && zero.largestDecades.reason == "the Jacobian is zero")
     }
 
+    @Test("a layer that forgets the strongest direction leaves the others")
+    func lostLeader() throws {
+        let basis = try LAPACK.qr(Oracle.gaussian(3, 3, seed: 8).view).q
+        func layer(_ values: [Float], turnsBack: Bool) -> Matrix {
+            var (scaled, turned) = (basis, Matrix(rows: 3, columns: 3))
+            for row in 0..<3 { for column in 0..<3 { scaled[row, column] *= values[column] } }
+            // diag(values)·basisᵀ, in whose first row a zero is exact, and basis·diag(values)·basisᵀ.
+            var transposed = Matrix(rows: 3, columns: 3)
+            for row in 0..<3 { for column in 0..<3 { transposed[row, column] = scaled[column, row] } }
+            if !turnsBack { return transposed }
+            var view = turned.mutableView
+            BLAS.gemm(scaled.view, basis.view, transposeB: true, into: &view)
+            return turned
+        }
+        let strong = layer([10, 1, 0.5], turnsBack: true)
+        let spectrum = Self.spectrum(
+            Array(repeating: strong, count: 20) + [layer([0, 1, 0.5], turnsBack: false), Matrix.identity(3)])
+        // Rounding leaves of the strongest column something within the others' span, where it must not stand for one of them.
+        #expect(spectrum.exponents.count == 2)
+        // 1e20·ε is more than the other directions are.
+        #expect(spectrum.largestDecades.reason == "rounding hides what is left of the product")
+    }
+
     @Test("hard inputs: not a number, 1 × 1, wider and wider")
     func hard() {
         var broken = Matrix.identity(3)

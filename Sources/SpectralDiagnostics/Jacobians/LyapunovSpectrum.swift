@@ -55,7 +55,7 @@ public struct LyapunovSpectrum: Sendable {
             return
         }
         func decades(_ logarithm: Double?) -> Measured {
-            guard let logarithm, logarithm.isFinite else { return .unavailable("the layers' factors are too uneven for float64") }
+            guard let logarithm, logarithm.isFinite else { return .unavailable("rounding hides what is left of the product") }
             return .value(logarithm / ScalarMath.log(10))
         }
         largestDecades = decades(product.largestLogarithm())

@@ -11,6 +11,9 @@ struct TriangularProduct {
     /// U, [r, k].
     private var unit: DoubleMatrix
 
+    /// Whether a dropped direction was so strong that its rounding hides what is left: D and U then say nothing of the product.
+    private(set) var isHidden = false
+
     /// r.
     var rank: Int { logarithms.count }
 
@@ -38,6 +41,10 @@ struct TriangularProduct {
                 (q, logarithms, unit) = (Matrix(rows: image.rows, columns: 0), [], DoubleMatrix(rows: 0, columns: unit.columns))
                 return
             }
+            let dropped = Set(0..<image.columns).subtracting(leading).map { logarithms[$0] }.reduce(-.infinity, max)
+            let kept = leading.map { logarithms[$0] }.reduce(-.infinity, max)
+            // The threshold is relative to a gain of the layer: a thousandth of the strongest direction kept.
+            isHidden = isHidden || dropped - kept > -ScalarMath.log(1000 * Double(Float.ulpOfOne) * Double(image.columns))
             next = try LAPACK.qr(image.columns(leading).view).q
             r = Matrix(rows: leading.count, columns: image.columns)
             var view = r.mutableView
@@ -98,6 +105,7 @@ struct TriangularProduct {
 
     /// ln σ₁(D·U); nil when float64 does not hold what is between.
     func largestLogarithm() -> Double? {
+        if isHidden { return nil }
         let top = logarithms.reduce(-.infinity, max)
         var scaled = unit
         for row in 0..<rank {

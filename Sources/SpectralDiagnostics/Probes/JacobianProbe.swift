@@ -65,7 +65,8 @@ public struct JacobianProbe: NetworkProbe {
         let (network, count) = (version.network, Self.directions(version.network))
         let table = ExampleTable(sums, quantities: Self.quantities(network), examples: min(examples, Self.examplesMax))
         func summary(_ quantity: Int) -> ExampleSummary {
-            ExampleSummary(table[quantity], subject: "the Jacobian", vanishing: "the Jacobian loses rank")
+            let subject = quantity == count ? "the Jacobian, or what rounding leaves of it," : "the Jacobian"
+            return ExampleSummary(table[quantity], subject: subject, vanishing: "the Jacobian loses rank")
         }
         let isWhole = network.specification.levelWidths[0] == count
         let followed = Measured.unavailable("only \(count) directions of x₀ are followed")
