@@ -21,7 +21,7 @@ struct SpectrumTests {
     @Test("a diagonal: closed forms")
     func diagonal() {
         let spectrum = Self.examine(3, 3, [3, 0, 0, 0, -2, 0, 0, 0, 1])
-        for (value, expected) in zip(spectrum.singularValues, [3, 2, 1] as [Float]) { #expect(abs(value - expected) < 1e-6) }
+        for (value, expected) in zip(spectrum.singularValues, [3, 2, 1] as [Double]) { #expect(abs(value - expected) < 1e-6) }
         #expect(abs(spectrum.stableRank.number! - 14.0 / 9) < 1e-6 && abs(spectrum.conditionNumber.number! - 3) < 1e-5)
         let p = [0.5, 1.0 / 3, 1.0 / 6]
         #expect(abs(spectrum.effectiveRank.number! - exp(-p.reduce(0) { $0 + $1 * log($1) })) < 1e-6)

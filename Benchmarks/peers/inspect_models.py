@@ -1,0 +1,61 @@
+"""`plumb inspect` beside weightwatcher's analyze() and analyze(randomize=True) by turns, on a model of 8 matrices of 1024 x 1024.
+
+Usage: inspect_models.py --plumb .build/release/plumb [--rounds 3], with a Python that has torch, safetensors and weightwatcher 0.7.7.
+Wall time of the whole of `plumb inspect`, its start and reading included, with its control and D1-D7; of weightwatcher the call alone.
+"""
+
+import argparse
+import logging
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+import torch
+import weightwatcher
+from safetensors.torch import save_file
+
+logging.getLogger("weightwatcher").setLevel(logging.ERROR)
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--plumb", default=".build/release/plumb")
+parser.add_argument("--rounds", type=int, default=3)
+options = parser.parse_args()
+
+torch.manual_seed(0)
+model = torch.nn.Sequential(*[torch.nn.Linear(1024, 1024) for _ in range(8)])
+with torch.no_grad():
+    for index, layer in enumerate(model):
+        u, _, v = torch.linalg.svd(torch.randn(1024, 1024))
+        tail = torch.arange(1, 1025).float() ** (-0.6 - 0.05 * index)
+        layer.weight.copy_(torch.randn(1024, 1024) / 64 + (u * tail) @ v)
+
+
+def seconds(body):
+    start = time.perf_counter()
+    body()
+    return time.perf_counter() - start
+
+
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, "model.safetensors")
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    watcher = weightwatcher.WeightWatcher(model=model)
+    columns = ["--weightwatcher", "--no-control"]
+    tasks = {
+        "plumb inspect": lambda: subprocess.run([options.plumb, "inspect", path, "--json"], check=True, capture_output=True),
+        "plumb inspect --weightwatcher --no-control": lambda: subprocess.run(
+            [options.plumb, "inspect", path, "--json", *columns], check=True, capture_output=True
+        ),
+        "weightwatcher analyze()": lambda: watcher.analyze(),
+        "weightwatcher analyze(randomize=True)": lambda: watcher.analyze(randomize=True),
+    }
+    times = {name: [] for name in tasks}
+    for round_number in range(options.rounds):
+        for name, task in tasks.items():
+            times[name].append(seconds(task))
+        print(f"round {round_number + 1}, load {os.getloadavg()[0]:.2f}", flush=True)
+ours = times["plumb inspect"]
+for name, values in times.items():
+    ratio = statistics.median(value / mine for value, mine in zip(values, ours))
+    print(f"{name:45} median {statistics.median(values):7.2f} s, {min(values):.2f}-{max(values):.2f}; over plumb inspect {ratio:.1f}")
