@@ -1,7 +1,9 @@
 import ExperimentFile
 import LinearAlgebra
 import ParameterServer
+import ShardKernels
 import SpectralDiagnostics
+import StructuredLayers
 
 /// T0 of one version in one process: D12, D19 and D20 of the step that would come next, and D18's empirical Fisher matrix of its
 /// microbatches. M + 1 gradients of the size of the parameters in memory. Not for many versions.

@@ -29,7 +29,7 @@ struct ProbeRoundTests {
             let reference = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/reference"])
             #expect(reference.status == 0, "\(reference.errors)")
             let bits = try #require(reference.json["weightsSHA256"] as? String)
-            let expected = try RunFolder(path: "\(folder)/reference")
+            let expected = RunFolder(path: "\(folder)/reference")
             let rows = try expected.lawfulRows()
             for workers in [1, 2, 4] {
                 let run = try FamilyBitsTests.train(

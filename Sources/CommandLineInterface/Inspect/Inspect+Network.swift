@@ -5,6 +5,7 @@ import LinearAlgebra
 import ParameterServer
 import RunStore
 import SpectralDiagnostics
+import StructuredLayers
 import Training
 
 /// The network of a checkpoint on its experiment's data: what needs gradients, Jacobians or the Hessian.
