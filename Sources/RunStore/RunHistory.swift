@@ -139,14 +139,6 @@ public final class RunHistory {
         }
     }
 
-    /// The smallest singular value of every matrix at every step, by step and layer. O(matrices × steps), whatever their size.
-    public func smallestSingularValues() throws -> [(step: Int64, layer: Int, value: Float)] {
-        let sql = "SELECT step, layer, substr(singular_values, -4) AS tail FROM spectra WHERE count > 0 ORDER BY step, layer"
-        return try queue.read { database in
-            try Row.fetchAll(database, sql: sql).map { ($0["step"], $0["layer"], Self.floats($0["tail"]).last ?? .nan) }
-        }
-    }
-
     public struct Event: Hashable, Sendable {
         public var unixMilliseconds: Int64
         public var step: Int64

@@ -29,6 +29,9 @@ public final class DiagnosticsBudget: Sendable {
         var accounts: [DiagnosticsSpecification.Name: Account] = [:]
     }
 
+    /// A run is taken to last at least so long, in seconds: one that is over in no time is looked at too.
+    private static let shortRun = 20.0
+
     /// The share of wall time, 0…1.
     public let share: Double
     private let started: ContinuousClock.Instant
@@ -44,9 +47,10 @@ public final class DiagnosticsBudget: Sendable {
     public func admit(
         _ names: [DiagnosticsSpecification.Name], at version: Step, estimates: [DiagnosticsSpecification.Name: Double] = [:]
     ) -> [DiagnosticsSpecification.Name] {
+        if share >= 1 { return names }
         let elapsed = seconds(ContinuousClock.now - started)
         return books.withLock { books in
-            var left = share >= 1 ? .infinity : share * elapsed - books.spent
+            var left = share * max(elapsed, Self.shortRun) - books.spent
             var admitted: [DiagnosticsSpecification.Name] = []
             let order = names.enumerated().sorted { a, b in
                 let (x, y) = (books.accounts[a.element]?.last, books.accounts[b.element]?.last)

@@ -236,7 +236,11 @@ struct ProcessTests {
         try Program.inTemporaryFolder { folder in
             let run = try Self.train(folder, ["--reference"])
             let directory = try #require(run.json["runDirectory"] as? String)
-            let inspected = try Program.run(["inspect", directory, "--json"])
+            let seen = try Program.run(["inspect", directory, "--json"])
+            #expect(seen.status == 0 && (seen.json["layers"] as? [Any])?.isEmpty == false, "a run's directory shows the run")
+            let saved = try FileManager.default.contentsOfDirectory(atPath: "\(directory)/checkpoints")
+            let checkpoint = "\(directory)/checkpoints/\(try #require(saved.filter { $0.hasSuffix("safetensors") }.max()))"
+            let inspected = try Program.run(["inspect", checkpoint, "--json"])
             let tensors = inspected.json["tensors"] as? [[String: Any]] ?? []
             #expect(inspected.status == 0 && tensors.contains { $0["name"] as? String == "layers.0.path.reflectors" })
             #expect(tensors.allSatisfy { ($0["singularValues"] as? [Any])?.isEmpty == false })

@@ -22,7 +22,7 @@ struct ArrowTests {
         "Transport": ["ParameterServer", "WireProtocol", "CZeroMQ"],
         "RunStore": ["Checksums", "GRDB", "Crypto", "Logging"],
         "ClusterSimulator": [
-            "StructuredLayers",
+            "StructuredLayers", "SpectralDiagnostics",
             "LinearAlgebra", "ExperimentFile", "ParameterServer", "ShardKernels", "Training", "RunStore",
         ],
         "Cluster": [

@@ -7,8 +7,9 @@ struct QuantityName: Hashable {
 
     /// Short names of what is looked at most; every other quantity goes by its name in the record.
     private static let short = [
-        "spectral_norm": "σ max", "smallest_singular_value": "σ min", "condition_number": "condition number",
+        "spectral_norm": "σ max", "sigma_min": "σ min", "condition_number": "condition number",
         "frobenius_norm": "Frobenius norm",
+        "spectral_norm_lower": "σ max, lower bound", "spectral_norm_upper": "σ max, upper bound",
     ]
     private static let units = [("_decades_per_layer", "decades/layer"), ("_examples", "examples"), ("_nats", "nats")]
 

@@ -24,7 +24,7 @@ extension RunView {
         "noise_scale_examples", "agreement",
     ]
     private static let shortLayers = [
-        "spectral_norm", "smallest_singular_value", "stable_rank", "effective_rank", "orthogonality_error", "cap_utilisation",
+        "spectral_norm", "sigma_min", "stable_rank", "effective_rank", "orthogonality_error", "cap_utilisation",
     ]
 
     private var heading: String {
@@ -34,11 +34,16 @@ extension RunView {
 
     /// One line a curve: its name, its course, first and last value, smallest and largest.
     private func curves(_ title: String, _ curves: [Curve], _ style: TerminalStyle) -> [String] {
-        var table = SparkTable([title, "", "first → last", "min … max"])
+        let isOnce = curves.allSatisfy { $0.steps.count < 2 }
+        var table = SparkTable(isOnce ? [title, "value"] : [title, "", "first → last", "min … max"])
         for curve in curves {
             let label = curve.name.label
             guard let last = curve.values.last, last != nil || !curve.numbers.isEmpty else {
                 table.append([label, "n/a: \(curve.reason ?? "not measured")"])
+                continue
+            }
+            if isOnce {
+                table.append([label, Self.change(curve, style) + Self.unit(curve, style)])
                 continue
             }
             table.append(
@@ -53,26 +58,36 @@ extension RunView {
 
     /// One line a quantity: its course over the layers with smallest and largest value, and its median's course over the steps.
     private func depth(_ layers: [LayeredCurve], _ style: TerminalStyle) -> [String] {
-        var table = SparkTable(["layers, first to last", "depth", "min … max", "time", "median over time"])
-        var notes: [String] = []
+        let isOnce = layers.allSatisfy { $0.medians.steps.count < 2 }
+        var table = SparkTable(
+            ["layers, first to last", "depth", "min … max"] + (isOnce ? ["median"] : ["time", "median over time"]))
         for curve in layers {
-            notes += missing(curve)
             if curve.numbers.isEmpty && curve.medians.numbers.isEmpty { continue }
+            let cells = [curve.name.label, "", Self.range(curve.numbers, style)]
             table.append(
-                [curve.name.label, "", Self.range(curve.numbers, style), "", Self.change(curve.medians, style)],
-                sparks: [1: curve.values, 3: curve.medians.values])
+                cells + (isOnce ? [] : [""]) + [Self.change(curve.medians, style)],
+                sparks: isOnce ? [1: curve.values] : [1: curve.values, 3: curve.medians.values])
         }
-        return layers.isEmpty ? [] : table.lines(style) + notes + [""]
+        return layers.isEmpty ? [] : table.lines(style) + missing(layers) + [""]
     }
 
-    /// `D3 condition number: n/a at step 50 in 2 of 10 layers (3, 4): …`
-    private func missing(_ curve: LayeredCurve) -> [String] {
-        let missing = curve.layers.indices.filter { curve.values[$0] == nil }.map { curve.layers[$0] }
-        guard let first = missing.first else { return [] }
-        return [
-            "\(curve.name.label): n/a at step \(curve.step) in \(missing.count) of \(curve.layers.count) layers "
-                + "(\(StatusText.ranges(missing))): \(curve.reasons[first] ?? "no reason given")"
-        ]
+    /// `D3 condition number: n/a at step 50 in 2 of 10 layers (3, 4): …`, one line for all quantities of a diagnostic that lack the same.
+    private func missing(_ curves: [LayeredCurve]) -> [String] {
+        var groups: [(labels: [String], diagnostic: String, where: String)] = []
+        for curve in curves {
+            let missing = curve.layers.indices.filter { curve.values[$0] == nil }.map { curve.layers[$0] }
+            guard let first = missing.first else { continue }
+            let place =
+                "n/a at step \(curve.step) in \(missing.count) of \(curve.layers.count) layers (\(StatusText.ranges(missing))): "
+                + (curve.reasons[first] ?? "no reason given")
+            let diagnostic = curve.name.diagnostic
+            if let group = groups.firstIndex(where: { $0.diagnostic == diagnostic && $0.where == place }) {
+                groups[group].labels.append(String(curve.name.label.dropFirst(diagnostic.count + 1)))
+            } else {
+                groups.append(([curve.name.label], diagnostic, place))
+            }
+        }
+        return groups.map { "\($0.labels.joined(separator: ", ")): \($0.where)" }
     }
 
     /// A narrow terminal gets two digits and no units.

@@ -95,7 +95,6 @@ extension RunView {
         for (diagnostic, quantity) in measured {
             let rows = try history.measurements(diagnostic, quantity)
             add(diagnostic, quantity, rows)
-            if quantity == "spectral_norm" { try addSmallestSingularValues(history, diagnostic) }
             if times.last?.diagnostic != diagnostic { times.append((diagnostic, [])) }
             times[times.count - 1].steps.formUnion(rows.map(\.step))
         }
@@ -138,16 +137,6 @@ extension RunView {
             row.layer.map { LayeredCurve.Measurement(step: row.step, layer: $0, value: row.value, reason: row.reason) }
         }
         if let curve = LayeredCurve(diagnostic, quantity, measurements) { layers.append(curve) }
-    }
-
-    /// The record keeps whole spectra, and no row of its own for their ends.
-    private mutating func addSmallestSingularValues(_ history: RunHistory, _ diagnostic: String) throws {
-        let measurements = try history.smallestSingularValues().map { row in
-            LayeredCurve.Measurement(
-                step: row.step, layer: row.layer, value: row.value.isFinite ? Double(row.value) : nil,
-                reason: row.value.isFinite ? nil : "not finite")
-        }
-        if let curve = LayeredCurve(diagnostic, "smallest_singular_value", measurements) { layers.append(curve) }
     }
 }
 
