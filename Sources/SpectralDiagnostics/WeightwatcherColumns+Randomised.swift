@@ -5,12 +5,12 @@ extension WeightwatcherColumns {
     ///
     /// Below 100 eigenvalues five orders are taken together, as weightwatcher does, but for the distances that compare one with one.
     static func randomised(
-        _ slices: inout [Matrix], _ eigenvalues: [Double], _ control: (Int) -> CounterRNG, small: Int, large: Int
+        _ slices: inout [Matrix], _ isKernel: Bool, _ eigenvalues: [Double], _ control: (Int) -> CounterRNG, small: Int, large: Int
     ) -> [(name: String, value: Measured)] {
         let replicas = eigenvalues.count < 100 ? 5 : 1
         var (all, last): ([Double], [Double]) = ([], [])
         for replica in 0..<replicas {
-            guard let next = shuffled(&slices, control, from: replica * slices.count) else {
+            guard let next = shuffled(&slices, isKernel, control, from: replica * slices.count) else {
                 return [("max_rand_eval", .unavailable("the singular value decomposition did not converge"))]
             }
             last = next
@@ -27,7 +27,9 @@ extension WeightwatcherColumns {
         ]
     }
 
-    private static func shuffled(_ slices: inout [Matrix], _ control: (Int) -> CounterRNG, from first: Int) -> [Double]? {
+    private static func shuffled(_ slices: inout [Matrix], _ isKernel: Bool, _ control: (Int) -> CounterRNG, from first: Int)
+        -> [Double]?
+    {
         var values: [Double] = []
         for index in slices.indices {
             do {
@@ -35,7 +37,7 @@ extension WeightwatcherColumns {
                 control(first + index).shuffle(&elements)
             }
             let slice = slices[index]
-            guard let found = try? SingularValueSolver.values(slice.view) else { return nil }
+            guard let found = try? solve(slice, isKernel: isKernel) else { return nil }
             values += found
         }
         return values.map { $0 * $0 }

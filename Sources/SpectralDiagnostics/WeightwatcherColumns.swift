@@ -1,7 +1,8 @@
 import LinearAlgebra
 
 /// What weightwatcher 0.7.7 prints of one layer, by its definitions: λ = σ², not divided by N; spectral_norm is σ₁²; norm is ‖W‖_F²; the tail
-/// is fitted to λ > 10⁻⁵ whatever the matrix's scale; ranks count σ > σ₁·N·ε₆₄; entropy is over p = λ/Σλ and divided by ln rank.
+/// is fitted to λ > 10⁻⁵ whatever the matrix's scale; ranks count σ > σ₁·N·ε₆₄; entropy is over p = λ/Σλ and divided by ln rank; the
+/// matrices of a kernel in two dimensions are divided by √2.
 ///
 /// A kernel of rank one or less has no entropy here, where weightwatcher divides by 0. Tier T1; O(m·n·min(m, n)).
 /// Oracle: weightwatcher itself, golden file.
@@ -20,13 +21,14 @@ public struct WeightwatcherColumns: Sendable {
 
     /// - Parameters:
     ///   - slices: a matrix, or those of a kernel, one for each of its places.
+    ///   - isKernel: whether they are a kernel's, which a kernel of one place does not show.
     ///   - control: the generator of the n-th random order for the columns of `analyze(randomize=True)`; nil leaves them out.
-    public init(of matrices: consuming [Matrix], control: ((Int) -> CounterRNG)?) {
+    public init(of matrices: consuming [Matrix], isKernel: Bool, control: ((Int) -> CounterRNG)?) {
         var slices = consume matrices
         receptiveField = slices.count
         (small, large) = Self.sizes(slices)
         let values: [[Double]]
-        do { values = try slices.map { try Self.solve($0) } } catch {
+        do { values = try slices.map { try Self.solve($0, isKernel: isKernel) } } catch {
             (reason, figures, status, warning) = ("\(error)", [], "failed", "")
             return
         }
@@ -39,7 +41,7 @@ public struct WeightwatcherColumns: Sendable {
         let tail = PowerLawTail(
             singularValues: values.flatMap { $0 }, rows: large, columns: small, convention: .weightwatcher, precision: .ulpOfOne)
         var figures = Self.spectrum(values, eigenvalues, large: large) + Self.tail(tail, largest)
-        if let control { figures += Self.randomised(&slices, eigenvalues, control, small: small, large: large) }
+        if let control { figures += Self.randomised(&slices, isKernel, eigenvalues, control, small: small, large: large) }
         reason = nil
         self.figures = figures.sorted { $0.name < $1.name }
         status = tail.alpha.number == nil ? "failed" : "success"
@@ -56,9 +58,11 @@ public struct WeightwatcherColumns: Sendable {
         return isExchanged ? (rows, columns) : (columns, rows)
     }
 
-    private static func solve(_ slice: Matrix) throws(LAPACKError) -> [Double] {
+    /// The singular values of one slice as weightwatcher scales it.
+    static func solve(_ slice: Matrix, isKernel: Bool) throws(LAPACKError) -> [Double] {
         if !VectorKernels.allFinite(slice.span) { throw .notFinite(routine: "svd") }
-        return try SingularValueSolver.values(slice.view)
+        let values = try SingularValueSolver.values(slice.view)
+        return isKernel ? values.map { $0 * 0.5.squareRoot() } : values
     }
 
     private static func spectrum(_ values: [[Double]], _ eigenvalues: [Double], large: Int) -> [(name: String, value: Measured)] {

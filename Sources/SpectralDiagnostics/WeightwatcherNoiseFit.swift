@@ -82,7 +82,8 @@ public struct WeightwatcherNoiseFit: Sendable {
                 if distance(a) <= distance(b) { high = b } else { low = a }
             }
             let found = (low + high) / 2
-            return distance(found) <= distance(start) ? found : start
+            // On a plateau the grid's point stands.
+            return distance(found) < distance(start) ? found : start
         }
 
         private func distance(_ sigma: Double) -> Double {

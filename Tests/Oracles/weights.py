@@ -40,7 +40,7 @@ def layer(weights):
 
 
 text = []
-for seed, shape in enumerate([(24, 16), (64, 64), (40, 96), (120, 50), (16, 8, 3, 3), (8, 20, 3, 3), (8, 20, 2, 2)]):
+for seed, shape in enumerate([(24, 16), (64, 64), (40, 96), (120, 50), (16, 8, 3, 3), (8, 20, 3, 3), (8, 20, 2, 2), (40, 24, 1, 1)]):
     weights = elements(shape, seed + 1)
     row = weightwatcher.WeightWatcher(model=torch.nn.Sequential(layer(weights))).analyze(mp_fit=True).iloc[0]
     text.append(f"case {seed + 1} " + " ".join(map(str, shape)))

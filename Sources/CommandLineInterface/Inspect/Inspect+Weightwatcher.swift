@@ -71,7 +71,8 @@ extension Inspect {
             return WeightwatcherLayer(
                 identifier: identifier, name: name.hasSuffix(".weight") ? String(name.dropLast(7)) : name,
                 isKernel: item.shape.count == 4,
-                columns: WeightwatcherColumns(of: try item.load(), control: randomised ? control : nil))
+                columns: WeightwatcherColumns(
+                    of: try item.load(), isKernel: item.shape.count == 4, control: randomised ? control : nil))
         }
         let known = layers.filter { $0.columns.reason == nil }
         if json {
