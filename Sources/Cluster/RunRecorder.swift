@@ -321,8 +321,8 @@ final class RunRecorder {
 
     /// Says of each diagnostic that the budget has put off how often it was taken.
     private func noteIntervals() throws {
-        try record.flush()
-        let taken = try record.measurementCounts()
+        try flush()
+        let taken = (try? record.measurementCounts()) ?? [:]
         for (name, skipped, last) in budget.outstanding {
             let count = taken[name.rawValue] ?? 0
             record.event(

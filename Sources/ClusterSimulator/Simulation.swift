@@ -102,7 +102,7 @@ final class Simulation {
     func violation(_ what: String) -> Violation { Violation(time: now, what: what) }
 
     /// Who waits for what.
-    private var situation: String {
+    var situation: String {
         guard let coordinator else { return "no coordinator" }
         let machine = coordinator.machine
         var lines = [

@@ -130,7 +130,7 @@ struct ChaosTests {
             guard probe == 0 else { return print("skipped: no user namespace may mount a tmpfs here") }
             let reference = try Self.reference(folder, Self.narrow)
             let script = """
-                mount -t tmpfs -o size=6m t "$1"/disk && cd "$1"/disk || exit 99
+                mount -t tmpfs -o size=32m t "$1"/disk && cd "$1"/disk || exit 99
                 "$2" train "$3" --json --run-dir "$1"/disk/run $4 > "$1"/out 2> "$1"/err & job=$!
                 until [ -s run/run.sqlite ]; do sleep 0.05; done
                 dd if=/dev/zero of=ballast bs=4k > "$1"/dd 2>&1
