@@ -105,7 +105,8 @@ extension WeightSpectra {
         func row(_ diagnostic: String, _ quantity: String, _ value: Measured) -> DiagnosticRow {
             DiagnosticRow(diagnostic, layer: layer, quantity, value)
         }
-        let absent = Measured.unavailable("there is no control without the whole spectrum")
+        let absent = Measured.unavailable(
+            spectrum.isComplete ? "no control was asked for, or all elements are zero" : "no control without the whole spectrum")
         return [
             row("D1", "spectral_norm", spectrum.spectralNorm), row("D1", "frobenius_norm", spectrum.frobeniusNorm),
             row("D2", "spectral_norm_lower", lower), row("D2", "spectral_norm_upper", upper),

@@ -13,7 +13,7 @@ enum ExaminationTable {
         var table = TextTable(header: ["tensor"] + header)
         let room = nameRoom(header, body)
         for (tensor, cells) in zip(examined, body) { table.append([shortened(tensor.name, to: room)] + cells) }
-        return table.lines() + legend(examined) + notes(skipped)
+        return table.lines() + legend(examined) + missing(examined) + notes(skipped)
     }
 
     private static func cells(_ spectra: WeightSpectra, shape: [Int]) -> [String] {
@@ -31,28 +31,42 @@ enum ExaminationTable {
     }
 
     private static func legend(_ examined: [ExaminedTensor]) -> [String] {
-        var lines = [
+        let lines = [
             "",
             "α: the power law of the tail of σ², ± its standard error; shuffled: the same fit on the same elements in a random order.",
-            "Where the two are alike, α tells nothing. spikes and soft: eigenvalues above a bulk of noise, and its edge over the largest.",
+            "Where the two are alike, α tells nothing. spikes and soft: eigenvalues above a bulk of noise, its edge over the largest.",
         ]
-        for tensor in examined {
-            let reasons = tensor.rows.compactMap(\.value.reason)
-            if let reason = reasons.first { lines.append("n/a \(shortened("\(tensor.name): \(reason)", to: width - 4))") }
+        let doubles = examined.filter { $0.element == "F64" }.map(\.name)
+        if doubles.isEmpty { return lines }
+        return lines + [
+            shortened("rounded to float32, where beyond 3.4e+38 is infinity: \(doubles.joined(separator: ", "))", to: width)
+        ]
+    }
+
+    /// Why there is n/a, with the tensors of each reason; what was left out on purpose needs none.
+    private static func missing(_ examined: [ExaminedTensor]) -> [String] {
+        let reasons = examined.compactMap { tensor in
+            tensor.rows.first { !$0.quantity.hasPrefix("control_") && $0.value.reason != nil }
+                .map { (reason: $0.value.reason ?? "", name: tensor.name) }
         }
-        return lines
+        return grouped(reasons).map { shortened("n/a, \($0)", to: width) }
     }
 
     private static func notes(_ skipped: [TensorInventory.Skipped]) -> [String] {
-        var counts: [(reason: String, names: [String])] = []
-        for tensor in skipped {
-            if let index = counts.firstIndex(where: { $0.reason == tensor.reason }) {
-                counts[index].names.append(tensor.name)
+        grouped(skipped.map { ($0.reason, $0.name) }).map { shortened("not examined, as \($0)", to: width) }
+    }
+
+    /// `reason: name, name` for each reason, in the order of the first names.
+    private static func grouped(_ pairs: [(reason: String, name: String)]) -> [String] {
+        var groups: [(reason: String, names: [String])] = []
+        for (reason, name) in pairs {
+            if let index = groups.firstIndex(where: { $0.reason == reason }) {
+                groups[index].names.append(name)
             } else {
-                counts.append((tensor.reason, [tensor.name]))
+                groups.append((reason, [name]))
             }
         }
-        return counts.map { shortened("not examined, as \($0.reason): \($0.names.joined(separator: ", "))", to: width) }
+        return groups.map { "\($0.reason): \($0.names.joined(separator: ", "))" }
     }
 
     private static func nameRoom(_ header: [String], _ body: [[String]]) -> Int {

@@ -104,8 +104,9 @@ extension Inspect {
         for layer in layers {
             let fields = Dictionary(layer.fields.map { ($0.name, $0.field) }) { first, _ in first }
             let cells = names.map { name in
-                if case .number(let value)? = fields[name] { return Figures.brief(value.number) }
-                return ""
+                guard case .number(let value)? = fields[name] else { return "" }
+                let isCount = ["layer_id", "N", "M", "rf", "num_pl_spikes"].contains(name)
+                return isCount ? value.number.map { String(Int($0)) } ?? "n/a" : Figures.brief(value.number)
             }
             table.append([ExaminationTable.shortened(layer.name, to: 24)] + cells)
         }
