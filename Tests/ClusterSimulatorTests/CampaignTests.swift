@@ -13,7 +13,7 @@ struct CampaignTests {
 
     @Test("whatever goes wrong, nothing is lost")
     func faults() throws {
-        // 1,000 seeds for each configuration: ten minutes, since every third of them probes. `make soak` takes more.
+        // 1,000 seeds for each configuration, every third of which probes.
         let seeds = UInt64(1000 * Campaign.Configuration.all.count)
         let result = try Campaign().run(seeds: 0..<seeds)
         #expect(result.failures.isEmpty, "\(result.failures)")
