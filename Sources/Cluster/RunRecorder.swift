@@ -82,8 +82,6 @@ final class RunRecorder {
     private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
     private var eventFiles: EventFiles
-    /// The layers whose quantities are kept.
-    private let layers: Set<Int>
 
     /// Opens the record; on a resumed run what was recorded after the snapshot must come again.
     init(
@@ -99,8 +97,6 @@ final class RunRecorder {
         self.log = log
         examiner = VersionExaminer(plan)
         record = try RunRecord(path: directory.recordPath)
-        let depth = plan.experiment.model.depth
-        layers = Set((0...depth + 1).filter { plan.experiment.diagnostics.includes(layer: $0, depth: depth) })
         eventFiles = EventFiles(of: directory, areWanted: plan.experiment.record.tensorboard)
         record.meta("plumb_version", build)
         record.meta("name", plan.experiment.name)
@@ -233,7 +229,7 @@ final class RunRecorder {
     }
 
     private func write(_ rows: [DiagnosticRow], at step: Step) {
-        for row in rows where row.layer.map(layers.contains) ?? true {
+        for row in rows {
             record.diagnostic(
                 step, layer: row.layer, diagnostic: row.diagnostic, quantity: row.quantity, value: row.value.number,
                 uncertainty: row.value.uncertainty, reason: row.value.reason)
@@ -287,7 +283,7 @@ final class RunRecorder {
         for name in names {
             switch name {
             case .update: updated = present
-            case .caps: measure(name, at: version) { examiner.capUtilisation(parameters) }
+            case .caps: measure(name, at: version) { plan.selected(examiner.capUtilisation(parameters)) }
             default: measure(name, at: version) { present.rows(name) }
             }
         }

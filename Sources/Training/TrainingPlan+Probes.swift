@@ -45,7 +45,7 @@ extension TrainingPlan {
     }
 
     /// The rows of layers that the experiment selects, and of the whole network.
-    func selected(_ rows: [DiagnosticRow]) -> [DiagnosticRow] {
+    public func selected(_ rows: [DiagnosticRow]) -> [DiagnosticRow] {
         rows.filter { row in row.layer.map { experiment.diagnostics.includes(layer: $0, depth: network.layers.count) } ?? true }
     }
 
