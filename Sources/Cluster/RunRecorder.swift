@@ -74,12 +74,10 @@ final class RunRecorder {
     private var diskComplaint: String?
     private var test: Evaluation?
     private var weightsDigest: String?
-    private var lastSpectra: [LayerSpectrum] = []
     /// The version whose step is looked at once the next one is there.
     private var updated: WeightExamination?
     /// Diagnostics whose stretching has been told of.
     private var stretched: Set<DiagnosticsSpecification.Name> = []
-    private var lastDiagnostics: [DiagnosticRow] = []
     private var lastFlush = ContinuousClock.now
     private var eventFiles: EventFiles
 
@@ -218,7 +216,6 @@ final class RunRecorder {
             clipScale: report.clipScale, learningRate: report.learningRate)
         record.stepTiming(report.step, wallSeconds: seconds, samplesPerSecond: rate, workers: workers)
         write(report.diagnostics, at: report.step)
-        if !report.diagnostics.isEmpty { lastDiagnostics = report.diagnostics }
         let left = plan.experiment.training.steps - report.step - 1
         display?.progress(
             RunProgress(
@@ -289,8 +286,7 @@ final class RunRecorder {
         }
         guard names.contains(.spectrum) else { return }
         if updated != nil { updated = present }
-        lastSpectra = present.spectra
-        for layer in lastSpectra {
+        for layer in present.spectra {
             record.spectrum(
                 version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
         }
@@ -394,7 +390,7 @@ final class RunRecorder {
         try record.flush()
         updateEventFiles(isLast: true)
         try record.close()
-        return RunResult(summary: summary, spectra: lastSpectra, diagnostics: lastDiagnostics)
+        return RunResult(summary: summary)
     }
 
     /// Keeps what there is of a run that did not finish.
@@ -405,9 +401,7 @@ final class RunRecorder {
     }
 }
 
-/// A finished run: its summary and the last look inside.
+/// A finished run; what was seen inside is in its record.
 public struct RunResult: Sendable {
     public var summary: RunSummary
-    public var spectra: [LayerSpectrum]
-    public var diagnostics: [DiagnosticRow]
 }

@@ -29,11 +29,6 @@ public struct DiagnosticsSpecification: Hashable, Sendable {
     public func isDue(at version: Step) -> Bool {
         every > 0 && select.contains { $0.tier != .onProbes } && version.isMultiple(of: every)
     }
-
-    /// Whether a probe round looks at `version`.
-    public func isProbeDue(at version: Step) -> Bool {
-        probeEvery > 0 && select.contains { $0.tier == .onProbes } && version.isMultiple(of: probeEvery)
-    }
 }
 
 extension DiagnosticsSpecification {
