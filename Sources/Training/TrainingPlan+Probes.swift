@@ -5,7 +5,7 @@ import StructuredLayers
 
 extension DiagnosticsSpecification.Name {
     /// The probe that measures it share by share; nil for what is measured otherwise.
-    public var networkProbe: (any NetworkProbe)? { ProbeRound.probe(named: rawValue) }
+    public var networkProbe: (any NetworkProbe)? { NetworkProbes.named(rawValue) }
 }
 
 extension TrainingPlan {

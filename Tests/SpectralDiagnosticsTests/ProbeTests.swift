@@ -33,7 +33,7 @@ struct ProbedNetwork {
     }
 
     func rows(_ probe: any NetworkProbe, shares: Int = 4) -> [DiagnosticRow] {
-        ProbeRound.rows([probe], version: version, inputs: inputs, labels: labels, shares: shares)
+        ProbeTwin.rows([probe], version: version, inputs: inputs, labels: labels, shares: shares)
     }
 
     func value(_ probe: any NetworkProbe, _ quantity: String, layer: Int? = nil) throws -> Double {
@@ -91,7 +91,7 @@ struct ProbeTests {
     @Test("any number of shares gives the same rows, empty ones too", arguments: [1, 2, 5, 9])
     func shares(count: Int) throws {
         let probed = try ProbedNetwork(.householder(reflectors: 3), correction: Self.bottleneck, examples: 6)
-        for probe in ProbeRound.all where probe.name != "adjoint" {
+        for probe in NetworkProbes.all where probe.name != "adjoint" {
             #expect(probed.rows(probe, shares: count) == probed.rows(probe, shares: 3), "\(probe.name)")
         }
     }
@@ -183,8 +183,8 @@ struct ProbeTests {
             VectorKernels.fill(&all, with: kind == "nan" ? .nan : 0)
         }
         let version = FrozenNetwork(small.version.network, parameters: parameters)
-        for probe in ProbeRound.all {
-            let rows = ProbeRound.rows([probe], version: version, inputs: small.inputs, labels: small.labels)
+        for probe in NetworkProbes.all {
+            let rows = ProbeTwin.rows([probe], version: version, inputs: small.inputs, labels: small.labels)
             #expect(!rows.isEmpty)
             for row in rows {
                 // What no parameter takes part in is right even of a network that is not a number: x₀ of the identity embedding.
@@ -192,7 +192,7 @@ struct ProbeTests {
                 if let number = row.value.number { #expect(number.isFinite && (kind != "nan" || isOfInputs), "\(kind) \(row)") }
                 if let reason = row.value.reason { #expect(!reason.isEmpty) }
             }
-            let none = ProbeRound.rows([probe], version: version, inputs: Matrix(rows: width, columns: 0), labels: [])
+            let none = ProbeTwin.rows([probe], version: version, inputs: Matrix(rows: width, columns: 0), labels: [])
             #expect(none.count == rows.count)
         }
     }

@@ -1,23 +1,15 @@
 import LinearAlgebra
+import SpectralDiagnostics
 import StructuredLayers
 
-/// Probes over a batch, in this process. A cluster does the same with the shares dealt out to its workers, and gets the same bits.
-public enum ProbeRound {
-    /// Every probe there is, in the order of their diagnostics.
-    public static let all: [any NetworkProbe] = [
-        LayerJacobianProbe(), JacobianProbe(), LipschitzProbe(), FixedPointProbe(), RepresentationProbe(), PerturbationProbe(),
-        CertifiedRadiusProbe(), AdjointProbe(),
-    ]
-
-    /// The probe of a name; nil when there is none.
-    public static func probe(named name: String) -> (any NetworkProbe)? { all.first { $0.name == name } }
-
+/// A probe round written down plainly: a batch cut into shares, their partials added in pairs.
+enum ProbeTwin {
     /// Cuts a batch into shares of nearly equal size, the examples in order. A share may be empty.
     ///
     /// - Parameters:
     ///   - inputs: `[inputs, examples]`.
     ///   - labels: a class an example.
-    public static func shares(_ version: FrozenNetwork, inputs: Matrix, labels: [Int32], count: Int) -> [ProbeShare] {
+    static func shares(_ version: FrozenNetwork, inputs: Matrix, labels: [Int32], count: Int) -> [ProbeShare] {
         precondition(count >= 1, "a batch has shares")
         let examples = labels.count
         return (0..<count).map { index in
@@ -29,7 +21,7 @@ public enum ProbeRound {
     }
 
     /// The sums over shares 0, 1, …: in pairs, along the tree that cuts at the largest power of two below the count.
-    public static func sum(_ partials: [[Double]]) -> [Double] { sum(partials[...]) }
+    static func sum(_ partials: [[Double]]) -> [Double] { sum(partials[...]) }
 
     private static func sum(_ partials: ArraySlice<[Double]>) -> [Double] {
         if partials.count < 2 { return partials.first ?? [] }
@@ -39,7 +31,7 @@ public enum ProbeRound {
     }
 
     /// The rows of all `probes`, each over all shares of the batch.
-    public static func rows(
+    static func rows(
         _ probes: [any NetworkProbe], version: FrozenNetwork, inputs: Matrix, labels: [Int32], shares count: Int = 8
     ) -> [DiagnosticRow] {
         let shares = shares(version, inputs: inputs, labels: labels, count: count)
