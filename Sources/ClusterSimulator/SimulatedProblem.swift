@@ -77,8 +77,8 @@ public struct SimulatedProblem: Sendable {
         self.probed = probed
     }
 
-    /// One for the Jacobian, two for each product with the three matrices of the curvature; at most one version a step is probed.
-    static let roundsPerProbe = 13
+    /// One for the Jacobian and one for each product with the three matrices of the curvature; at most one version a step is probed.
+    static let roundsPerProbe = 7
 
     var steps: Step { plan.experiment.training.steps }
 }

@@ -15,7 +15,7 @@ public struct ProbeComputer: ~Copyable {
     private let batch: PartitionPlan?
     private var version: Step?
     private var frozen: FrozenNetwork?
-    private var gradients: [Partition: ProbeGradient] = [:]
+    private var matrices: [Partition: CurvatureProduct] = [:]
 
     /// A computer that has seen no version yet; allocates nothing.
     public init(_ plan: TrainingPlan) {
@@ -32,7 +32,7 @@ public struct ProbeComputer: ~Copyable {
         if version != order.task.version {
             version = order.task.version
             frozen = FrozenNetwork(plan.network, parameters: parameters)
-            gradients = [:]
+            matrices = [:]
         }
         return evaluate(order.node, order)
     }
@@ -53,13 +53,14 @@ public struct ProbeComputer: ~Copyable {
         let (inputs, labels) = share(partition)
         switch order.task.work {
         case .measure(let name): return (AlignedVector(count: 0), measure(name, partition, inputs, labels))
-        case .gradient(let kind, _):
-            if gradients[partition] == nil, let frozen {
-                gradients[partition] = ProbeGradient(plan.network, parameters: frozen.parameters, inputs: inputs, labels: labels)
+        case .product(let kind, let step):
+            if matrices[partition] == nil, let frozen {
+                matrices[partition] = CurvatureProduct(
+                    plan.network, parameters: frozen.parameters, inputs: inputs, labels: labels)
             }
             var product = AlignedVector(count: plan.network.layout.count)
             var target = product.mutableSpan
-            gradients[partition]?.gradient(kind, at: order.vector.span, into: &target)
+            matrices[partition]?.product(kind, order.vector.span, step: step, into: &target)
             return (product, [Double(labels.count)])
         }
     }

@@ -53,7 +53,7 @@ public struct ProbeProgramme: Sendable {
     public mutating func receive(_ reply: ProbeShardReply) -> Action {
         switch reply {
         case .measured(let rows): return .measured(names.removeFirst(), rows)
-        case .gradientTaken: conductor?.complete()
+        case .productTaken: conductor?.complete()
         case .krylov(let sums): conductor?.complete(sums)
         }
         return advance()
@@ -63,8 +63,8 @@ public struct ProbeProgramme: Sendable {
         while let present = conductor {
             switch present.action {
             case .shards(let command): return .order(.krylov(command))
-            case .gradient(let sign):
-                return .order(.begin(ProbeTask(version: version, work: .gradient(present.options.kind, sign))))
+            case .product(let step):
+                return .order(.begin(ProbeTask(version: version, work: .product(present.options.kind, step: step))))
             case .finished(let report):
                 rows += plan.selected(report.rows(thresholds: plan.stabilityThresholds(at: version)))
                 examineNext()

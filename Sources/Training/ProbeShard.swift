@@ -101,7 +101,7 @@ public struct ProbeShard: Sendable {
     }
 
     private mutating func begin(_ task: ProbeTask, _ directives: inout [Directive]) {
-        if task.hasVector { publishPoint() }
+        if task.hasVector { publishDirection() }
         // The machine lets go of the sums of the task before.
         machine.handle(.superseded(step: machine.version), into: &pending)
         discardPending()
@@ -110,29 +110,29 @@ public struct ProbeShard: Sendable {
     }
 
     /// Padding between blocks, which no chunk has, stays zero.
-    private mutating func publishPoint() {
+    private mutating func publishDirection() {
         if vector.count == 0 { vector = AlignedVector(count: plan.network.layout.count) }
-        guard let krylov else { preconditionFailure("a gradient is taken for a basis") }
+        guard let krylov else { preconditionFailure("a product is taken for a basis") }
         let chunks = layout.chunks
         var all = vector.mutableSpan
         for (position, chunk) in chunks.enumerated() {
             var part = all.part(chunk.range)
-            krylov.copyPublished(chunk: position, into: &part)
+            krylov.copyDirection(chunk: position, into: &part)
         }
     }
 
-    /// What a whole round came to; a gradient goes into the basis.
+    /// What a whole round came to; a product goes to the basis.
     private mutating func reduce() -> ProbeShardReply {
         let total = scalars.flatMap { $0.sum(plan.tree.root) }
         switch task?.work {
         case .measure(let name):
             return .measured(
                 plan.rows(of: name, sums: total, parameters: FrozenNetwork(plan.network, parameters: parameters)))
-        case .gradient(_, let sign):
+        case .product:
             for (position, chunk) in plan.chunks.chunks.enumerated() {
-                krylov?.takeGradient(sums.sum(plan.tree.root, of: chunk.index).span, sign: sign, ofChunk: position)
+                krylov?.takeProduct(sums.sum(plan.tree.root, of: chunk.index).span, ofChunk: position)
             }
-            return .gradientTaken
+            return .productTaken
         case nil: preconditionFailure("a round has a task")
         }
     }
@@ -214,7 +214,7 @@ public struct ProbeShard: Sendable {
 
 /// What the coordinator asks of a shard during a probe.
 public enum ProbeShardOrder: Hashable, Sendable {
-    /// Have the workers evaluate a task; a gradient's vector is the published point. Answered when the round is reduced.
+    /// Have the workers evaluate a task; a product's vector is the basis' last. Answered when the round is reduced.
     case begin(ProbeTask)
     /// Work on the Krylov basis, which `measure` makes anew. Answered at once.
     case krylov(KrylovCommand)
@@ -226,7 +226,7 @@ public enum ProbeShardOrder: Hashable, Sendable {
 public enum ProbeShardReply: Hashable, Sendable {
     /// The rows of the round's network probe.
     case measured([DiagnosticRow])
-    case gradientTaken
+    case productTaken
     case krylov([ChunkSums])
 }
 

@@ -9,8 +9,8 @@ public struct ProbeTask: Hashable, Sendable {
     public enum Work: Hashable, Sendable {
         /// The partial sums of a network probe: scalars alone.
         case measure(DiagnosticsSpecification.Name)
-        /// A gradient at the round's vector, a point near the version's parameters, for products with a curvature matrix.
-        case gradient(CurvatureKind, ProbeSign)
+        /// The round's vector's product with a curvature matrix at the version's parameters; `step` is for those who take differences.
+        case product(CurvatureKind, step: Double)
     }
 
     /// The version whose parameters are probed.
@@ -20,7 +20,7 @@ public struct ProbeTask: Hashable, Sendable {
     public init(version: Step, work: Work) { (self.version, self.work) = (version, work) }
 
     /// Whether a vector goes out and a sum of its size comes back.
-    public var hasVector: Bool { if case .gradient = work { true } else { false } }
+    public var hasVector: Bool { if case .product = work { true } else { false } }
 
     // MARK: On the wire
 
@@ -32,8 +32,7 @@ public struct ProbeTask: Hashable, Sendable {
         switch work {
         case .measure(let name):
             [Double(version), 0, Double(DiagnosticsSpecification.Name.allCases.firstIndex(of: name) ?? 0), 0]
-        case .gradient(let kind, let sign):
-            [Double(version), 1, Double(CurvatureKind.allCases.firstIndex(of: kind) ?? 0), sign == .plus ? 1 : -1]
+        case .product(let kind, let step): [Double(version), 1, Double(CurvatureKind.allCases.firstIndex(of: kind) ?? 0), step]
         }
     }
 
@@ -46,8 +45,8 @@ public struct ProbeTask: Hashable, Sendable {
         switch values[1] {
         case 0 where names.indices.contains(index) && names[index].networkProbe != nil:
             self.init(version: version, work: .measure(names[index]))
-        case 1 where kinds.indices.contains(index) && abs(values[3]) == 1:
-            self.init(version: version, work: .gradient(kinds[index], values[3] > 0 ? .plus : .minus))
+        case 1 where kinds.indices.contains(index) && values[3] > 0 && values[3].isFinite:
+            self.init(version: version, work: .product(kinds[index], step: values[3]))
         default: return nil
         }
     }

@@ -19,7 +19,7 @@ extension TrainingPlan {
     func scalarCount(of task: ProbeTask) -> Int {
         switch task.work {
         case .measure(let name): name.networkProbe?.length(network, examples: experiment.diagnostics.probeExamples) ?? 0
-        case .gradient: 1
+        case .product: 1
         }
     }
 
@@ -54,10 +54,10 @@ extension TrainingPlan {
         let (diagnostics, batch) = (experiment.diagnostics, Double(experiment.training.batch))
         var estimates: [DiagnosticsSpecification.Name: Double] = [:]
         for name in diagnostics.probes {
-            // A gradient is three forward passes.
+            // A product takes as many operations as six forward passes, exact or of differences.
             let forwards =
                 name.networkProbe?.cost(network, examples: diagnostics.probeExamples)
-                ?? Double(curvature.reduce(0) { $0 + 2 * $1.probes * $1.steps }) * 3 * Double(diagnostics.probeExamples)
+                ?? Double(curvature.reduce(0) { $0 + $1.probes * $1.steps }) * 6 * Double(diagnostics.probeExamples)
             estimates[name] = stepSeconds.map { $0 * forwards / (3 * batch) } ?? .infinity
         }
         return estimates

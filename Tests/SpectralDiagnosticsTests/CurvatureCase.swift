@@ -67,7 +67,7 @@ struct CurvatureCase {
 /// Runs a conductor over `shards` shards that hold the chunks by turns; every command and answer goes through its wire form.
 func conduct(
     _ options: CurvatureOptions, _ layout: KrylovLayout, parameters: AlignedVector, examples: Int, shards count: Int = 1,
-    gradient: (AlignedVector) -> AlignedVector
+    product: (_ vector: AlignedVector, _ step: Double) -> AlignedVector
 ) throws -> CurvatureReport {
     var conductor = CurvatureConductor(options, layout: layout, examples: examples)
     let held = (0..<count).map { shard in layout.chunks.filter { $0.index % count == shard } }
@@ -84,19 +84,19 @@ func conduct(
             let decoded = try JSONDecoder().decode(KrylovCommand.self, from: JSONEncoder().encode(command))
             let sums = shards.indices.reversed().flatMap { shards[$0].execute(decoded) }
             conductor.complete(try JSONDecoder().decode([ChunkSums].self, from: JSONEncoder().encode(sums)))
-        case .gradient(let sign):
-            var point = parameters
+        case .product(let step):
+            var vector = AlignedVector(count: parameters.count)
             for shard in 0..<count {
                 for (position, chunk) in held[shard].enumerated() {
-                    var all = point.mutableSpan
+                    var all = vector.mutableSpan
                     var part = all.part(chunk.range)
-                    shards[shard].copyPublished(chunk: position, into: &part)
+                    shards[shard].copyDirection(chunk: position, into: &part)
                 }
             }
-            let gradient = gradient(point)
+            let product = product(vector, step)
             for shard in 0..<count {
                 for (position, chunk) in held[shard].enumerated() {
-                    shards[shard].takeGradient(gradient.span.extracting(chunk.range), sign: sign, ofChunk: position)
+                    shards[shard].takeProduct(product.span.extracting(chunk.range), ofChunk: position)
                 }
             }
             conductor.complete()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpectralDiagnostics
 
-/// The conductor and its shards on matrices known in closed form: gradients of quadratics instead of a network's.
+/// The conductor and its shards on matrices known in closed form: products with them instead of a network's.
 @Suite("The conductor of Krylov methods")
 struct CurvatureConductorTests {
     static func layout(_ width: Int = 12) throws -> (Network, KrylovLayout) {
@@ -24,11 +24,11 @@ struct CurvatureConductorTests {
             var all = parameters.mutableSpan
             VectorKernels.fill(&all, with: parameter)
         }
-        let report = try conduct(options, layout, parameters: parameters, examples: examples, shards: 2) { point in
-            var gradient = point
-            var all = gradient.mutableSpan
+        let report = try conduct(options, layout, parameters: parameters, examples: examples, shards: 2) { vector, _ in
+            var product = vector
+            var all = product.mutableSpan
             for i in all.indices { all[i] *= eigenvalue(i) * Float(examples) }
-            return gradient
+            return product
         }
         let trained = network.layout.blocks.flatMap(\.range)
         return (report, trained.map { Double(eigenvalue($0)) }.sorted())
@@ -52,11 +52,10 @@ struct CurvatureConductorTests {
         func signs(_ layout: KrylovLayout, probe: Int) -> [Float] {
             var shard = KrylovShard(chunks: layout.chunks)
             _ = shard.execute(.begin(seed: 3, probe: probe, amplitude: 1))
-            _ = shard.execute(.publish(step: 1))
             return layout.chunks.enumerated().flatMap { position, chunk in
                 var part = AlignedVector(count: chunk.range.count)
                 var target = part.mutableSpan
-                shard.copyPublished(chunk: position, into: &target)
+                shard.copyDirection(chunk: position, into: &target)
                 return target.indices.map { target[$0] }
             }
         }
@@ -76,11 +75,11 @@ struct CurvatureConductorTests {
         #expect(abs(early.largest.number! - 40) < 40e-3 && early.largest.uncertainty! < 1)
     }
 
-    @Test("a multiple of the identity has one eigenvalue, to the differences' rounding; zero is one product")
+    @Test("a multiple of the identity has one eigenvalue, and zero too: one product each")
     func invariant() throws {
         let twice = try Self.quadratic(CurvatureOptions(probes: 2, steps: 10)) { _ in 2 }.report
-        // θ ± εv is rounded to 2⁻²⁴ of θ, which is 2e-4 of the step.
-        #expect(twice.ritz.flatMap(\.values).allSatisfy { abs($0 - 2) < 2e-3 } && abs(twice.trace.number! / 2 - 386) < 0.1)
+        #expect(twice.ritz.flatMap(\.values).allSatisfy { abs($0 - 2) < 1e-5 } && abs(twice.trace.number! / 2 - 386) < 1e-3)
+        #expect(twice.products == 2)
         let zero = try Self.quadratic(CurvatureOptions(probes: 1, steps: 10)) { _ in 0 }.report
         #expect(zero.largest.number == 0 && zero.trace.number == 0 && zero.products == 1)
         #expect(zero.symmetryError.reason == "the curvature matrix is zero")
@@ -94,11 +93,11 @@ struct CurvatureConductorTests {
             var all = parameters.mutableSpan
             VectorKernels.fill(&all, with: 1)
         }
-        let report = try conduct(CurvatureOptions(probes: 1, steps: 8), layout, parameters: parameters, examples: 1) { point in
-            var gradient = point
-            var all = gradient.mutableSpan
-            for i in all.indices { all[i] = point.span[i] + 0.5 * point.span[(i + 1) % point.count] }
-            return gradient
+        let report = try conduct(CurvatureOptions(probes: 1, steps: 8), layout, parameters: parameters, examples: 1) { vector, _ in
+            var product = vector
+            var all = product.mutableSpan
+            for i in all.indices { all[i] = vector.span[i] + 0.5 * vector.span[(i + 1) % vector.count] }
+            return product
         }
         #expect(report.symmetryError.number! > 0.1)
     }

@@ -1,8 +1,8 @@
 import LinearAlgebra
-import StructuredLayers
 import Testing
 
 @testable import SpectralDiagnostics
+@testable import StructuredLayers
 
 /// Lanczos against the eigenvalues of a Hessian built column by column, for networks with state, corrections and caps.
 @Suite("D14–D17 on structured layers")
@@ -50,26 +50,22 @@ struct CurvatureFamilyTests {
     /// Column by column, by differences of gradients along each coordinate alone.
     static func dense(_ network: Network, _ parameters: AlignedVector, _ inputs: Matrix, _ labels: [Int32]) -> DoubleMatrix {
         let places = network.layout.blocks.filter { $0.role == .parameter }.flatMap(\.range)
-        var probe = ProbeGradient(network, parameters: parameters, inputs: inputs, labels: labels)
-        func gradient(_ place: Int, _ step: Float) -> (values: AlignedVector, at: Double) {
-            var (point, result) = (parameters, AlignedVector(count: parameters.count))
-            do {
-                var all = point.mutableSpan
-                all[place] += step
-            }
-            do {
-                var target = result.mutableSpan
-                probe.gradient(.hessian, at: point.span, into: &target)
-            }
-            return (result, Double(point.span[place]))
-        }
+        var differences = GradientDifference(network, parameters: parameters, inputs: inputs, labels: labels)
         var matrix = DoubleMatrix(rows: places.count, columns: places.count)
         for (column, place) in places.enumerated() {
-            let (plus, minus) = (gradient(place, 4e-3), gradient(place, -4e-3))
+            var (unit, product) = (AlignedVector(count: parameters.count), AlignedVector(count: parameters.count))
+            do {
+                var all = unit.mutableSpan
+                all[place] = 1
+            }
+            do {
+                var target = product.mutableSpan
+                differences.product(.hessian, unit.span, step: 4e-3, into: &target)
+            }
             for (row, other) in places.enumerated() {
-                let difference = Double(plus.values.span[other]) - Double(minus.values.span[other])
-                matrix[row, column] += difference / (plus.at - minus.at) / Double(labels.count) / 2
-                matrix[column, row] += difference / (plus.at - minus.at) / Double(labels.count) / 2
+                let half = Double(product.span[other]) / Double(labels.count) / 2
+                matrix[row, column] += half
+                matrix[column, row] += half
             }
         }
         return matrix

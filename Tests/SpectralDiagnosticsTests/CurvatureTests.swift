@@ -86,17 +86,17 @@ struct CurvatureTests {
         let layout = KrylovLayout(golden.network.layout, ranges: ranges)
         let options = CurvatureOptions(probes: 3, steps: 12, seed: 2)
         let reports = try [1, 2, 4].map { count in
-            var probe = ProbeGradient(
+            var matrix = CurvatureProduct(
                 golden.network, parameters: golden.parameters, inputs: golden.inputs, labels: golden.labels)
             return try conduct(
                 options, layout, parameters: golden.parameters, examples: golden.labels.count, shards: count
-            ) { point in
-                var gradient = AlignedVector(count: point.count)
+            ) { vector, step in
+                var product = AlignedVector(count: vector.count)
                 do {
-                    var target = gradient.mutableSpan
-                    probe.gradient(.hessian, at: point.span, into: &target)
+                    var target = product.mutableSpan
+                    matrix.product(.hessian, vector.span, step: step, into: &target)
                 }
-                return gradient
+                return product
             }
         }
         #expect(reports[0] == reports[1] && reports[0] == reports[2] && reports[0].runs.count == 3)

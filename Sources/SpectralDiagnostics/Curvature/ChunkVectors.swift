@@ -13,7 +13,6 @@ struct ChunkVectors: Sendable {
     private var work: AlignedVector
     /// z ∘ Hz of each run.
     private var diagonals: [AlignedVector] = []
-    private var step: Float = 0
 
     init(_ chunk: KrylovChunk) {
         self.chunk = chunk
@@ -31,21 +30,17 @@ struct ChunkVectors: Sendable {
         VectorKernels.copy(values, into: &target)
     }
 
-    func copyPublished(into target: inout MutableSpan<Float>) {
-        VectorKernels.copy(parameters.span, into: &target)
-        VectorKernels.axpy(step, last.span.extracting(0..<chunk.range.count), into: &target)
+    func copyDirection(into target: inout MutableSpan<Float>) {
+        VectorKernels.copy(last.span.extracting(0..<chunk.range.count), into: &target)
     }
 
-    mutating func takeGradient(_ gradient: Span<Float>, sign: ProbeSign) {
-        precondition(gradient.count == chunk.range.count, "a gradient of the chunk's size")
+    mutating func takeProduct(_ product: Span<Float>) {
+        precondition(product.count == chunk.range.count, "a product of the chunk's size")
         let pieces = pieces
         var w = work.mutableSpan
         for piece in pieces {
             var part = w.part(piece)
-            switch sign {
-            case .plus: VectorKernels.copy(gradient.extracting(piece), into: &part)
-            case .minus: VectorKernels.subtract(gradient.extracting(piece), from: &part)
-            }
+            VectorKernels.copy(product.extracting(piece), into: &part)
         }
     }
 
@@ -54,12 +49,12 @@ struct ChunkVectors: Sendable {
         switch command {
         case .measure: values = [pieces.reduce(0) { $0 + VectorKernels.sumOfSquares(parameters.span.extracting($1)) }]
         case .begin(let seed, let probe, let amplitude): begin(seed, probe, Float(amplitude))
-        case .publish(let step): self.step = Float(step)
-        case .difference(let scale):
+        case .project(let scale):
             scaleWork(by: Float(scale))
             values = basis.sweep(&work, subtracting: [], products: min(2, basis.count))
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
-        case .orthogonalise(let coefficients): values = basis.sweep(&work, subtracting: coefficients, products: basis.count)
+        case .orthogonalise(let coefficients, let products):
+            values = basis.sweep(&work, subtracting: coefficients, products: products)
         case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)

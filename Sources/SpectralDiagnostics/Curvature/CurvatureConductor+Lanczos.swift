@@ -1,16 +1,21 @@
 extension CurvatureConductor {
-    /// Overlaps with the basis below this part of ‖w‖ may stay: below √2⁻²⁴ = 2.4e-4 they bend T by no more than rounding (Simon, 1984). They
-    /// are measured at every step, so they do not grow unseen.
-    private static let overlap = 3e-5
     /// A residual below this part of the largest element of T is rounding's: the basis spans an invariant space.
     private static let breakdown = 1e-6
 
-    mutating func differenceTaken(_ products: [Double]) {
+    mutating func projected(_ products: [Double]) {
         let (coefficients, square) = (Array(products.dropLast()), products.last ?? 0)
-        if let previous = run.betas.last { asymmetry = abs(coefficients[0] - previous) }
+        let error = run.betas.last.map { abs(coefficients[0] - $0) } ?? 0
         if run.alphas.isEmpty { report.squaredNorms.append(square * Double(layout.dimension)) }
         run.alphas.append(coefficients.last ?? 0)
-        phase = run.alphas.count == 1 ? .observeDiagonal : .orthogonalise(coefficients)
+        let rest = max(0, coefficients.reduce(square) { $0 - $1 * $1 }).squareRoot()
+        orthogonality.decide(alphas: run.alphas, betas: run.betas, square: square, beta: rest, error: error)
+        report.asymmetry = max(report.asymmetry, error)
+        asymmetry = error
+        phase = run.alphas.count == 1 ? .observeDiagonal : orthogonalise(coefficients)
+    }
+
+    private func orthogonalise(_ coefficients: [Double]) -> Phase {
+        .orthogonalise(coefficients, products: orthogonality.takesAll ? run.alphas.count : coefficients.count)
     }
 
     mutating func diagonalObserved(_ sums: [ChunkSums]) {
@@ -22,20 +27,21 @@ extension CurvatureConductor {
         }
         report.layerTraces.append(traces)
         if !traces.values.allSatisfy(\.isFinite) { return abandon("a product with the curvature matrix is not finite") }
-        phase = .orthogonalise(run.alphas)
+        phase = orthogonalise(run.alphas)
     }
 
     mutating func orthogonalised(_ products: [Double]) {
         let (left, square) = (Array(products.dropLast()), products.last ?? 0)
         noteAsymmetry(left)
         let remainder = left.reduce(0) { $0 + $1 * $1 }
-        let corrects = remainder > Self.overlap * Self.overlap * square
+        let corrects = orthogonality.corrects(left.map { $0 / square.squareRoot() })
         run.alphas[run.alphas.count - 1] += left.last ?? 0
         let beta = max(0, corrects ? square - remainder : square).squareRoot()
         run.betas.append(beta)
         let scale = (run.alphas + run.betas).reduce(0) { max($0, abs($1)) }
         let isComplete = run.alphas.count == min(options.steps, layout.dimension) || beta <= Self.breakdown * scale
         if isComplete || isConverged { return endRun() }
+        orthogonality.append()
         phase = .extend(corrects ? left : [], scale: 1 / beta)
     }
 
@@ -44,16 +50,16 @@ extension CurvatureConductor {
         return ritz.largestError <= tolerance * abs(value)
     }
 
-    /// ⟨v_i, H·v_j⟩ against ⟨H·v_i, v_j⟩: β between neighbours, 0 between others.
+    /// ⟨v_i, H·v_j⟩ against ⟨H·v_i, v_j⟩: β between neighbours; 0 between others, where v_j is orthogonal to all of them.
     private mutating func noteAsymmetry(_ overlaps: [Double]) {
+        guard orthogonality.takesAll && orthogonality.isSecond else { return }
         let square = overlaps.dropLast(2).reduce(asymmetry * asymmetry) { $0 + $1 * $1 }
         report.asymmetry = max(report.asymmetry, square.squareRoot())
-        asymmetry = 0
     }
 
     private mutating func endRun() {
         report.append(run)
-        run = LanczosRun()
+        (run, orthogonality) = (LanczosRun(), Reorthogonalisation())
         phase = report.failure != nil || report.runs.count == options.probes ? .finished : .begin
     }
 }

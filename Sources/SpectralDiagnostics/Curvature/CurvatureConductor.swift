@@ -1,29 +1,28 @@
 import StructuredLayers
 
-/// The coordinator's half of the Hessian's Krylov methods, D14–D18: Lanczos with full reorthogonalisation over vectors that it never
-/// sees. Tier T2; 2 gradients of the probe batch and two rounds of sums a product.
+/// The coordinator's half of the Hessian's Krylov methods, D14–D18: Lanczos with partial reorthogonalisation over vectors that it never
+/// sees. Tier T2; a product with the probe batch's matrix and two rounds of sums a step.
 ///
 /// A pure state machine: carry out `action`, report what came of it by `complete`, until it is `finished`. Partial sums are added in
 /// the chunks' order, so the report is a function of θ, the batch and the options, not of how chunks are spread over shards.
 ///
 /// A product has, but for rounding and the error of differences, no overlap with the basis besides its last two vectors. These are
-/// subtracted first; then the overlap with the whole basis is measured, and subtracted where it is more than rounding: it would
-/// grow from step to step.
+/// subtracted; what remains grows from step to step, and is measured and subtracted before it matters (`Reorthogonalisation`).
 /// Oracles: dense Hessians, PyHessian.
 public struct CurvatureConductor: Sendable {
     /// What is to be done next.
     public enum Action: Hashable, Sendable {
         /// Have every shard execute this, and report every chunk's sums.
         case shards(KrylovCommand)
-        /// Have the gradient of the options' kind at the published point (`ProbeGradient`) summed over the probe batch, and every chunk of it taken by its shard; nothing to
-        /// report.
-        case gradient(ProbeSign)
+        /// Have the basis' last vector multiplied by the matrix of the options' kind (`CurvatureProduct`), summed over the probe batch, and
+        /// every chunk of the product taken by its shard; nothing to report. `step` is for those who take differences.
+        case product(step: Double)
         case finished(CurvatureReport)
     }
 
     enum Phase: Hashable, Sendable {
-        case measure, begin, publish(ProbeSign), gradient(ProbeSign), difference, observeDiagonal
-        case orthogonalise([Double])
+        case measure, begin, product, project, observeDiagonal
+        case orthogonalise([Double], products: Int)
         case extend([Double], scale: Double)
         case finished
     }
@@ -32,9 +31,10 @@ public struct CurvatureConductor: Sendable {
     let layout: KrylovLayout
     let examples: Int
     var phase = Phase.measure
-    /// ε.
+    /// ε‖θ‖, the basis' vectors being of length 1.
     var step = 0.0
     var run = LanczosRun()
+    var orthogonality = Reorthogonalisation()
     /// |⟨v_{j−1}, H·v_j⟩ − β_{j−1}| of the product at hand.
     var asymmetry = 0.0
     var report: CurvatureReport
@@ -51,18 +51,16 @@ public struct CurvatureConductor: Sendable {
         switch phase {
         case .measure: .shards(.measure)
         case .begin: .shards(.begin(seed: options.seed, probe: report.runs.count, amplitude: amplitude))
-        case .publish(.plus): .shards(.publish(step: step))
-        case .publish(.minus): .shards(.publish(step: -step))
-        case .gradient(let sign): .gradient(sign)
-        case .difference: .shards(.difference(scale: 1 / (2 * step * Double(examples))))
+        case .product: .product(step: step)
+        case .project: .shards(.project(scale: 1 / Double(examples)))
         case .observeDiagonal: .shards(.observeDiagonal(dimension: layout.dimension))
-        case .orthogonalise(let coefficients): .shards(.orthogonalise(coefficients: coefficients))
+        case .orthogonalise(let coefficients, let products): .shards(.orthogonalise(coefficients: coefficients, products: products))
         case .extend(let coefficients, let scale): .shards(.extend(coefficients: coefficients, scale: scale))
         case .finished: .finished(report)
         }
     }
 
-    /// The action is done; `sums` of every chunk in any order, or nothing after a gradient.
+    /// The action is done; `sums` of every chunk in any order, or nothing after a product.
     public mutating func complete(_ sums: [ChunkSums] = []) {
         let sums = sums.sorted { $0.chunk < $1.chunk }
         let total = Self.total(sums)
@@ -72,14 +70,11 @@ public struct CurvatureConductor: Sendable {
         }
         switch phase {
         case .measure: measured(total.first ?? 0)
-        case .begin: phase = .publish(.plus)
-        case .publish(let sign): phase = .gradient(sign)
-        case .gradient(.plus): phase = .publish(.minus)
-        case .gradient(.minus): phase = .difference
-        case .difference: differenceTaken(total)
+        case .begin, .extend: phase = .product
+        case .product: phase = .project
+        case .project: projected(total)
         case .observeDiagonal: diagonalObserved(sums)
         case .orthogonalise: orthogonalised(total)
-        case .extend: phase = .publish(.plus)
         case .finished: break
         }
     }

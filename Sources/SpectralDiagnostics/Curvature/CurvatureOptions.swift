@@ -10,7 +10,7 @@ public struct CurvatureOptions: Codable, Hashable, Sendable {
     public var steps: Int
     /// Of the random signs.
     public var seed: UInt64
-    /// ε‖v‖/‖θ‖ of the differences. Smaller ones drown in float32's rounding, larger ones see third derivatives: on the networks of
+    /// ε‖v‖/‖θ‖ of differences, where products are not exact. Smaller ones drown in float32's rounding, larger ones see third derivatives: on the networks of
     /// golden/curvature.txt λ_max errs by 4e-5 of itself at 3e-4, 2e-5 at 1e-3, 2e-4 at 3e-3 and 2e-3 at 1e-2; with 1.0 M parameters products are
     /// symmetric to 2e-5, 1e-4 and 9e-4 of λ_max at the first three.
     public var relativeStep: Double

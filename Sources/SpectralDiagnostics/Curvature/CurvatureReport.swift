@@ -4,7 +4,7 @@ import StructuredLayers
 /// What the runs of Lanczos say of a curvature matrix H, d × d, of the mean loss.
 ///
 /// D14: its extreme eigenvalues. Their uncertainty is ‖Hy − θy‖, within which an eigenvalue lies, and the products' asymmetry, which
-/// stands for the error of differences. D15: that asymmetry. D16: traces, with a standard error. D17: the density. Tier T2.
+/// stands for the products' error. D15: that asymmetry. D16: traces, with a standard error. D17: the density. Tier T2.
 public struct CurvatureReport: Hashable, Sendable {
     /// Which matrix H is.
     public let kind: CurvatureKind
@@ -37,7 +37,7 @@ public struct CurvatureReport: Hashable, Sendable {
     /// D17; nil without a run.
     public var density: SpectralDensity? { ritz.isEmpty ? nil : SpectralDensity(ritz) }
 
-    /// Products with H, two gradients each.
+    /// Products with H.
     public var products: Int { runs.reduce(0) { $0 + $1.alphas.count } }
 
     /// D14: λ_max, the largest of all runs' Ritz values.

@@ -1,22 +1,20 @@
-/// Which side of θ a gradient is taken on.
-public enum ProbeSign: String, Codable, Hashable, Sendable { case plus, minus }
-
 /// What the conductor asks of every shard. Every command is answered with one `ChunkSums` for each of the shard's chunks.
 public enum KrylovCommand: Codable, Hashable, Sendable {
     /// Answers ‖θ‖².
     case measure
-    /// Begins a basis with ±`amplitude`, the signs of element i being a function of (seed, probe, i). Answers nothing.
+    /// Begins a basis with ±`amplitude`, the signs of element i being a function of (seed, probe, i); its last vector is what the matrix
+    /// is multiplied by next. Answers nothing.
     case begin(seed: UInt64, probe: Int, amplitude: Double)
-    /// Makes θ + step·v, v being the basis' last vector, what the next gradient is taken at. Answers nothing.
-    case publish(step: Double)
-    /// w ← (g₊ − g₋)·scale. Answers w's products with the last two vectors of the basis, or the only one, and ‖w‖².
-    case difference(scale: Double)
+    /// w ← scale·(the product taken). Answers w's products with the last two vectors of the basis, or the only one, and ‖w‖².
+    case project(scale: Double)
     /// From the start vector z/√d and w = H·z/√d of a run's first product: keeps s = z ∘ Hz. Answers ⟨s, s_q⟩ with the s of every run so
     /// far, this one last, and Σ s over each layer of the chunk.
     case observeDiagonal(dimension: Int)
-    /// w ← w − V·coefficients, of the last vectors. Answers Vᵀw, one number a vector of the basis, and ‖w‖².
-    case orthogonalise(coefficients: [Double])
-    /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; no coefficients, nothing to subtract. Answers nothing.
+    /// w ← w − V·coefficients, of the last vectors. Answers w's products with the last `products` vectors of the basis, in their order, and
+    /// ‖w‖².
+    case orthogonalise(coefficients: [Double], products: Int)
+    /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; coefficients are of the last vectors, none for nothing
+    /// to subtract. Answers nothing.
     case extend(coefficients: [Double], scale: Double)
 }
 

@@ -1,21 +1,11 @@
 import LinearAlgebra
 
-/// Which function's second derivative a difference of gradients yields.
-public enum CurvatureKind: String, Codable, CaseIterable, Sendable {
-    /// The loss itself: H = GGN + Σ ∂L/∂z·∂²z/∂θ².
-    case hessian
-    /// The loss of the network's linearisation at θ, the generalised Gauss–Newton matrix Σ Jᵀ·(∂²L/∂z²)·J.
-    case gaussNewton = "gauss-newton"
-    /// ½‖z‖² of the linearisation, Σ Jᵀ·J: its nonzero eigenvalues are those of the neural tangent kernel J·Jᵀ.
-    case tangentKernel = "tangent-kernel"
-}
-
-/// Gradients near one point θ of one batch, whose central differences are products with a curvature matrix at θ.
+/// Products with a curvature matrix at θ by central differences of one batch's gradients.
 ///
 /// A ReLU between layers follows the signs that it has at θ: the loss is then smooth in θ, and differences across kinks, whose
 /// effect is as large as the Hessian itself, do not arise. What they approximate is the Hessian almost everywhere, as automatic
 /// differentiation has it. ReLUs inside a path or a correction, caps and clips keep their kinks. Belongs to one thread at a time.
-public struct ProbeGradient: Sendable {
+struct GradientDifference: Sendable {
     private let network: Network
     private let parameters: AlignedVector
     private let inputs: Matrix
@@ -24,9 +14,11 @@ public struct ProbeGradient: Sendable {
     private var base: NetworkWorkspace
     /// At the point asked for.
     private var moved: NetworkWorkspace
+    /// θ ± h·v.
+    private var point: AlignedVector
 
     /// Two sets of buffers, and a forward pass at θ. `parameters: [layout.count]`, `inputs: [inputs, batch]`, a label an example.
-    public init(_ network: Network, parameters: AlignedVector, inputs: Matrix, labels: [Int32]) {
+    init(_ network: Network, parameters: AlignedVector, inputs: Matrix, labels: [Int32]) {
         (self.network, self.parameters, self.inputs, self.labels) = (network, parameters, inputs, labels)
         var workspace = network.makeWorkspace(batch: inputs.columns)
         moved = workspace
@@ -34,18 +26,40 @@ public struct ProbeGradient: Sendable {
         network.forward(parameters.span, inputs.view, &workspace)
         moved.pattern = network.pattern(of: workspace)
         base = workspace
+        point = parameters
+    }
+
+    /// (g(θ + h·v) − g(θ − h·v))/2h, summed over the batch. Two gradients.
+    mutating func product(_ kind: CurvatureKind, _ v: Span<Float>, step: Float, into target: inout MutableSpan<Float>) {
+        move(by: step, v)
+        gradient(kind, into: &target)
+        move(by: -step, v)
+        var second = AlignedVector(count: parameters.count)
+        do {
+            var elements = second.mutableSpan
+            gradient(kind, into: &elements)
+        }
+        VectorKernels.subtract(second.span, from: &target)
+        VectorKernels.scale(&target, by: 1 / (2 * step))
+    }
+
+    private mutating func move(by step: Float, _ v: Span<Float>) {
+        let origin = parameters
+        var elements = point.mutableSpan
+        VectorKernels.copy(origin.span, into: &elements)
+        VectorKernels.axpy(step, v, into: &elements)
     }
 
     /// The gradient at `point`, summed over the batch, of the loss that `kind` names; overwrites every block of `gradient`, those of
     /// state with what is no gradient. One derivation, one forward and one backward pass; one more forward pass for all but the Hessian.
-    public mutating func gradient(_ kind: CurvatureKind, at point: Span<Float>, into gradient: inout MutableSpan<Float>) {
-        let (network, parameters, inputs) = (network, parameters, inputs)
-        network.derive(point, into: &moved)
+    private mutating func gradient(_ kind: CurvatureKind, into gradient: inout MutableSpan<Float>) {
+        let (network, parameters, inputs, point) = (network, parameters, inputs, point)
+        network.derive(point.span, into: &moved)
         if kind == .hessian {
-            _ = network.gradient(parameters: point, inputs: inputs.view, labels: labels, into: &gradient, workspace: &moved)
+            _ = network.gradient(parameters: point.span, inputs: inputs.view, labels: labels, into: &gradient, workspace: &moved)
             return
         }
-        network.forward(point, inputs.view, &moved)
+        network.forward(point.span, inputs.view, &moved)
         if kind == .gaussNewton { _ = network.loss(labels, &moved) }
         // A backward pass uses up what its forward pass left.
         network.forward(parameters.span, inputs.view, &base)
