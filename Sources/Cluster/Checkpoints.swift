@@ -50,6 +50,15 @@ public enum Checkpoints {
         range.map { vector.span[$0] }
     }
 
+    /// Reads what a checkpoint holds, moments of zero where it has none. Blocking.
+    ///
+    /// - Throws: as `parameters(of:layout:)`.
+    public static func version(of file: SafetensorsFile, plan: TrainingPlan) throws -> (state: OptimizerState, hasMoments: Bool) {
+        let optimizer = plan.experiment.optimizer
+        if file.tensors.contains(where: { $0.name.hasPrefix("optimizer.") }) { return (try state(of: file, plan: plan), true) }
+        return (OptimizerState(parameters: try parameters(of: file, layout: plan.network.layout), optimizer: optimizer), false)
+    }
+
     /// Reads parameters and moments: what a complete checkpoint holds. Blocking.
     ///
     /// - Throws: as `parameters(of:layout:)`.

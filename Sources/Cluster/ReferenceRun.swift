@@ -33,7 +33,7 @@ public struct ReferenceRun: Sendable {
         try capture(&trainer, recorder)
         do {
             for _ in 0..<plan.experiment.training.steps {
-                try measure(&probe, trainer.step, trainer.state.parameters, stepSeconds, recorder, budget)
+                try measure(&probe, trainer.step, trainer.state, stepSeconds, recorder, budget)
                 let begin = ContinuousClock.now
                 let report = try trainer.takeStep()
                 let took = ContinuousClock.now - begin
@@ -44,7 +44,7 @@ public struct ReferenceRun: Sendable {
                 try capture(&trainer, recorder)
                 stepSeconds = took / .seconds(1)
             }
-            try measure(&probe, trainer.step, trainer.state.parameters, stepSeconds, recorder, budget)
+            try measure(&probe, trainer.step, trainer.state, stepSeconds, recorder, budget)
         } catch {
             recorder.abandon(reason: "\(error)")
             throw error
@@ -54,14 +54,14 @@ public struct ReferenceRun: Sendable {
 
     /// Probes a version that is due, as the coordinator of a cluster does.
     private func measure(
-        _ probe: inout LocalProbe, _ version: Step, _ parameters: AlignedVector, _ stepSeconds: Double?, _ recorder: RunRecorder,
+        _ probe: inout LocalProbe, _ version: Step, _ state: OptimizerState, _ stepSeconds: Double?, _ recorder: RunRecorder,
         _ budget: DiagnosticsBudget
     ) throws {
         guard plan.probes.isDue(at: version) else { return }
         let names = budget.admit(
             plan.experiment.diagnostics.probes, at: version, estimates: plan.probeEstimates(stepSeconds: stepSeconds))
         var begin = ContinuousClock.now
-        try probe.run(names, version: version, parameters: parameters) { name, rows in
+        try probe.run(names, version: version, state: state) { name, rows in
             let duration = ContinuousClock.now - begin
             begin = .now
             let stretch = budget.charge(name, duration, at: version)

@@ -47,7 +47,7 @@ extension ShardHost {
     /// An order of a history that has ended is void.
     mutating func carryOut(_ order: ProbeShardOrder, _ timeline: Timeline, port: inout LoopPort) {
         guard timeline == probe.timeline else { return }
-        if let reply = probe.carryOut(order, parameters: store.state.parameters, into: &probeDirectives) {
+        if let reply = probe.carryOut(order, state: store.state, into: &probeDirectives) {
             tell(.probed(reply, timeline: timeline))
         }
         carryOutProbe(port: &port)

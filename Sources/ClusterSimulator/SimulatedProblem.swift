@@ -70,15 +70,15 @@ public struct SimulatedProblem: Sendable {
         var probe = LocalProbe(plan)
         var probed: [Step: [DiagnosticsSpecification.Name: [DiagnosticRow]]] = [:]
         for version in 0...Step(steps) where plan.probes.isDue(at: version) {
-            probe.run(plan.experiment.diagnostics.probes, version: version, parameters: states[Int(version)].parameters) {
+            probe.run(plan.experiment.diagnostics.probes, version: version, state: states[Int(version)]) {
                 probed[version, default: [:]][$0] = $1
             }
         }
         self.probed = probed
     }
 
-    /// One for the Jacobian and one for each product with the three matrices of the curvature; at most one version a step is probed.
-    static let roundsPerProbe = 7
+    /// One for the Jacobian and one for each product with the five matrices of the curvature; at most one version a step is probed.
+    static let roundsPerProbe = 11
 
     var steps: Step { plan.experiment.training.steps }
 }

@@ -47,7 +47,7 @@ extension Simulation {
     func carryOut(_ order: ProbeShardOrder, _ timeline: Timeline) {
         guard let coordinator, timeline == coordinator.probe.timeline else { return }
         var directives: [ProbeShard.Directive] = []
-        let reply = coordinator.probe.carryOut(order, parameters: coordinator.store.state.parameters, into: &directives)
+        let reply = coordinator.probe.carryOut(order, state: coordinator.store.state, into: &directives)
         if let reply { post(.probed(reply, timeline)) }
         carryOut(directives)
     }

@@ -8,6 +8,14 @@ public struct OptimizerSpecification: Hashable, Codable, Sendable {
         case adam(beta1: Float, beta2: Float, epsilon: Float)
         /// Loshchilov & Hutter (2019): the same, weight decay acts on the weights themselves.
         case adamW(beta1: Float, beta2: Float, epsilon: Float)
+
+        /// Whether gradients of earlier steps scale the present one, element by element.
+        public var isAdaptive: Bool {
+            switch self {
+            case .sgd: false
+            case .adam, .adamW: true
+            }
+        }
     }
 
     public var kind: Kind

@@ -28,6 +28,20 @@ public struct OptimizerState: Sendable {
         )
     }
 
+    /// P^(−½) on one chunk, [chunk.range.count]; see `ParameterUpdate`. O(count).
+    public func inverseRootPreconditioner(_ update: ParameterUpdate, at version: Step, _ chunk: ChunkPlan.Chunk) -> AlignedVector {
+        var result = AlignedVector(count: chunk.range.count)
+        var all = result.mutableSpan
+        for segment in chunk.segments {
+            let start = chunk.range.lowerBound
+            var part = all.part(segment.range.lowerBound - start..<segment.range.upperBound - start)
+            update.inverseRootPreconditioner(
+                at: version, block: segment.block,
+                secondMoment: secondMoment.span.extracting(secondMoment.count == 0 ? 0..<0 : segment.range), into: &part)
+        }
+        return result
+    }
+
     private static func apply(
         _ update: ParameterUpdate, step: Step, clipScale: Double, segment: ChunkPlan.Segment, gradient: Span<Float>,
         _ parameters: inout AlignedVector, _ firstMoment: inout AlignedVector, _ secondMoment: inout AlignedVector

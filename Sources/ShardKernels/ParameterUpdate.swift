@@ -70,6 +70,34 @@ public struct ParameterUpdate: Sendable {
         }
     }
 
+    /// Whether elements take steps of their own: by Adam's second moment, or by a multiplier of their block's learning rate.
+    public var isPreconditioned: Bool {
+        optimizer.kind.isAdaptive || blocks.contains { !$0.isState && $0.learningRateMultiplier != 1 }
+    }
+
+    /// P^(−½) on one segment, where the last step before `version` was η·P⁻¹·(mean of gradients): P = (1 − β₁ᵗ)·(√(v/(1 − β₂ᵗ)) + ε)
+    /// of Adam (Cohen et al., 2022), 1 of others, over the block's multiplier of the learning rate; 0 for state.
+    ///
+    /// `second` has the segment's count, or none for rules that keep one moment. O(count).
+    public func inverseRootPreconditioner(
+        at version: Step, block: Int, secondMoment second: Span<Float>, into target: inout MutableSpan<Float>
+    ) {
+        let extent = blocks[block]
+        let multiplier = Double(extent.learningRateMultiplier)
+        if extent.isState { return VectorKernels.fill(&target, with: 0) }
+        switch optimizer.kind {
+        case .sgd: VectorKernels.fill(&target, with: Float(multiplier.squareRoot()))
+        case .adam(let beta1, let beta2, let epsilon), .adamW(let beta1, let beta2, let epsilon):
+            precondition(version > 0, "the first step has made the moments")
+            let first = Double(Self.correction(beta1, version - 1)) / multiplier
+            let secondCorrection = Double(Self.correction(beta2, version - 1))
+            for index in target.indices {
+                let root = (Double(second[index]) / secondCorrection).squareRoot()
+                target[index] = Float(1 / (first * (root + Double(epsilon))).squareRoot())
+            }
+        }
+    }
+
     /// 1 − βᵗ⁺¹ in float64, rounded once.
     static func correction(_ beta: Float, _ step: Step) -> Float { Float(1 - power(Double(beta), step + 1)) }
 }

@@ -18,31 +18,33 @@ public struct LocalProbe: ~Copyable {
 
     /// Measures diagnostics of tier T2 of a version, one after the other.
     ///
-    /// - Parameter measured: called with each, as soon as it is there.
+    /// - Parameters:
+    ///   - hasMoments: false where `state` has the version's parameters alone.
+    ///   - measured: called with each, as soon as it is there.
     public mutating func run(
-        _ names: [DiagnosticsSpecification.Name], version: Step, parameters: AlignedVector,
+        _ names: [DiagnosticsSpecification.Name], version: Step, state: OptimizerState, hasMoments: Bool = true,
         measured: (DiagnosticsSpecification.Name, [DiagnosticRow]) throws -> Void
     ) rethrows {
-        var programme = ProbeProgramme(plan: plan, version: version, names: names)
+        var programme = ProbeProgramme(plan: plan, version: version, names: names, hasMoments: hasMoments)
         var action = programme.start()
         while true {
             switch action {
-            case .order(let order): action = programme.receive(answer(to: order, parameters))
+            case .order(let order): action = programme.receive(answer(to: order, state))
             case .measured(let name, let rows):
                 try measured(name, rows)
                 action = programme.goOn()
             case .finished:
                 var directives: [ProbeShard.Directive] = []
-                return _ = shard.carryOut(.end, parameters: parameters, into: &directives)
+                return _ = shard.carryOut(.end, state: state, into: &directives)
             }
         }
     }
 
-    private mutating func answer(to order: ProbeShardOrder, _ parameters: AlignedVector) -> ProbeShardReply {
+    private mutating func answer(to order: ProbeShardOrder, _ state: OptimizerState) -> ProbeShardReply {
         var directives: [ProbeShard.Directive] = []
-        if let reply = shard.carryOut(order, parameters: parameters, into: &directives) { return reply }
+        if let reply = shard.carryOut(order, state: state, into: &directives) { return reply }
         guard case .begin(let task) = order else { preconditionFailure("every other order is answered at once") }
-        return round(task, parameters)
+        return round(task, state.parameters)
     }
 
     /// The whole tree, pushed as one node.

@@ -18,6 +18,8 @@ public struct ProbeProgramme: Sendable {
     }
 
     public let version: Step
+    /// Whether the optimizer's moments are those of the version.
+    private let hasMoments: Bool
     private let plan: TrainingPlan
     private var names: [DiagnosticsSpecification.Name]
     private var conductor: CurvatureConductor?
@@ -26,8 +28,10 @@ public struct ProbeProgramme: Sendable {
     private var rows: [DiagnosticRow] = []
 
     /// A programme for diagnostics of tier T2, in this order.
-    public init(plan: TrainingPlan, version: Step, names: [DiagnosticsSpecification.Name]) {
-        (self.plan, self.version, self.names) = (plan, version, names)
+    ///
+    /// - Parameter hasMoments: false where only the parameters of the version are known.
+    public init(plan: TrainingPlan, version: Step, names: [DiagnosticsSpecification.Name], hasMoments: Bool = true) {
+        (self.plan, self.version, self.names, self.hasMoments) = (plan, version, names, hasMoments)
     }
 
     public mutating func start() -> Action { goOn() }
@@ -36,7 +40,9 @@ public struct ProbeProgramme: Sendable {
     public mutating func goOn() -> Action {
         guard let name = names.first else { return .finished }
         if name.networkProbe != nil { return .order(.begin(ProbeTask(version: version, work: .measure(name)))) }
-        (examinations, rows) = (plan.curvature, [])
+        let missing = plan.missingPreconditioner(at: version, hasMoments: hasMoments)
+        examinations = plan.curvature.filter { missing == nil || !$0.isPreconditioned }
+        rows = missing.map { [DiagnosticRow("D14", CurvatureReport.preconditionedQuantity, .unavailable($0))] } ?? []
         examineNext()
         return advance()
     }
@@ -62,7 +68,7 @@ public struct ProbeProgramme: Sendable {
     private mutating func advance() -> Action {
         while let present = conductor {
             switch present.action {
-            case .shards(let command): return .order(.krylov(command))
+            case .shards(let command): return .order(.krylov(command, version))
             case .product(let step):
                 return .order(.begin(ProbeTask(version: version, work: .product(present.options.kind, step: step))))
             case .finished(let report):
@@ -78,11 +84,22 @@ extension TrainingPlan {
     /// The curvature matrices that a probe examines: the Hessian as closely as asked for, the others by two runs for an error of the trace.
     var curvature: [CurvatureOptions] {
         let (diagnostics, seed) = (experiment.diagnostics, experiment.seed)
-        return CurvatureKind.allCases.map { kind in
+        let plain = CurvatureKind.allCases.map { kind in
             CurvatureOptions(
                 kind, probes: kind == .hessian ? diagnostics.lanczosRuns : min(2, diagnostics.lanczosRuns),
                 steps: diagnostics.lanczosSteps, seed: seed)
         }
+        if !update.isPreconditioned { return plain }
+        return plain + [
+            CurvatureOptions(preconditioned: true, probes: 1, steps: diagnostics.lanczosSteps, seed: seed, tolerance: 1e-3)
+        ]
+    }
+
+    /// Why the preconditioned Hessian of a version cannot be had; nil where it can, or where it is the Hessian.
+    func missingPreconditioner(at version: Step, hasMoments: Bool) -> String? {
+        if !update.isPreconditioned || !experiment.optimizer.kind.isAdaptive { return nil }
+        if version == 0 { return "the optimizer has taken no step that its scaling could follow from" }
+        return hasMoments ? nil : "the checkpoint holds no moments of the optimizer"
     }
 
     /// What the sharpness of `version` is to be held against.

@@ -74,28 +74,32 @@ public struct ProbeShard: Sendable {
         return task?.hasVector == true ? plan.chunks.chunks[Int(chunk.rawValue)].range : 0..<0
     }
 
-    /// Does what the coordinator asks of a shard that holds `parameters` of the version probed; the answer, unless it comes later.
-    public mutating func carryOut(_ order: ProbeShardOrder, parameters: AlignedVector, into directives: inout [Directive])
+    /// Does what the coordinator asks of a shard that holds `state` of the version probed; the answer, unless it comes later.
+    public mutating func carryOut(_ order: ProbeShardOrder, state: OptimizerState, into directives: inout [Directive])
         -> ProbeShardReply?
     {
         switch order {
         case .begin(let task):
-            self.parameters = parameters
+            parameters = state.parameters
             begin(task, &directives)
             return nil
-        case .krylov(let command):
-            if command == .measure { prepareKrylov(parameters) }
+        case .krylov(let command, let version):
+            if case .measure(let isPreconditioned) = command { prepareKrylov(state, isPreconditioned ? version : nil) }
             return .krylov(krylov?.execute(command) ?? [])
         case .end:
-            (krylov, self.parameters) = (nil, AlignedVector(count: 0))
+            (krylov, parameters) = (nil, AlignedVector(count: 0))
             return nil
         }
     }
 
-    private mutating func prepareKrylov(_ parameters: AlignedVector) {
+    /// - Parameter preconditioning: the version whose steps' P the Hessian is scaled by; nil for the Hessian as it is.
+    private mutating func prepareKrylov(_ state: OptimizerState, _ preconditioning: Step?) {
         var shard = KrylovShard(chunks: layout.chunks)
         for (position, chunk) in layout.chunks.enumerated() {
-            shard.setParameters(parameters.span.extracting(chunk.range), ofChunk: position)
+            shard.setParameters(state.parameters.span.extracting(chunk.range), ofChunk: position)
+            guard let preconditioning else { continue }
+            let scaling = state.inverseRootPreconditioner(plan.update, at: preconditioning, plan.chunks.chunks[position])
+            shard.setScaling(scaling, ofChunk: position)
         }
         krylov = shard
     }
@@ -216,8 +220,8 @@ public struct ProbeShard: Sendable {
 public enum ProbeShardOrder: Hashable, Sendable {
     /// Have the workers evaluate a task; a product's vector is the basis' last. Answered when the round is reduced.
     case begin(ProbeTask)
-    /// Work on the Krylov basis, which `measure` makes anew. Answered at once.
-    case krylov(KrylovCommand)
+    /// Work on the Krylov basis of this version, which `measure` makes anew. Answered at once.
+    case krylov(KrylovCommand, Step)
     /// Forget what the probe needed. Not answered.
     case end
 }

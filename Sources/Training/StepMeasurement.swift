@@ -5,8 +5,7 @@ import ShardKernels
 import SpectralDiagnostics
 import StructuredLayers
 
-/// T0 of one version in one process: D12, D19 and D20 of the step that would come next, and D18's empirical Fisher matrix of its
-/// microbatches. M + 1 gradients of the size of the parameters in memory. Not for many versions.
+/// T0 of one version in one process: D12, D19 and D20 of the step that would come next. Not for many versions.
 public struct StepMeasurement {
     private let plan: TrainingPlan
 
@@ -15,11 +14,7 @@ public struct StepMeasurement {
 
     /// The rows of the diagnostics that the experiment selects.
     public func rows(version: Step, parameters: AlignedVector) -> [DiagnosticRow] {
-        var rows: [DiagnosticRow] = []
-        let select = plan.experiment.diagnostics.select
-        if plan.gathers(at: version) { rows += step(version, parameters) }
-        if select.contains(.curvature) { rows += fisher(version, parameters) }
-        return rows
+        plan.gathers(at: version) ? step(version, parameters) : []
     }
 
     private func step(_ version: Step, _ parameters: AlignedVector) -> [DiagnosticRow] {
@@ -27,17 +22,6 @@ public struct StepMeasurement {
         let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: version, parameters: parameters)
         let norms = plan.squaredNorms(of: gradient)
         return StepReport.diagnostics(of: plan, scalars: scalars, squaredNorms: norms)
-    }
-
-    private func fisher(_ version: Step, _ parameters: AlignedVector) -> [DiagnosticRow] {
-        var computer = MicrobatchComputer(plan)
-        let gradients = (0..<plan.tree.partitions).map { partition in
-            var gradient = computer.gradient(of: TreeNode(partition, partition + 1), step: version, parameters: parameters).gradient
-            var elements = gradient.mutableSpan
-            VectorKernels.scale(&elements, by: 1 / Float(plan.microbatch))
-            return gradient
-        }
-        return EmpiricalFisher(gradients: gradients, layout: plan.network.layout).rows()
     }
 }
 

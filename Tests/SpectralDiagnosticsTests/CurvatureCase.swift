@@ -67,6 +67,7 @@ struct CurvatureCase {
 /// Runs a conductor over `shards` shards that hold the chunks by turns; every command and answer goes through its wire form.
 func conduct(
     _ options: CurvatureOptions, _ layout: KrylovLayout, parameters: AlignedVector, examples: Int, shards count: Int = 1,
+    scaling: AlignedVector? = nil,
     product: (_ vector: AlignedVector, _ step: Double) -> AlignedVector
 ) throws -> CurvatureReport {
     var conductor = CurvatureConductor(options, layout: layout, examples: examples)
@@ -75,6 +76,8 @@ func conduct(
     for shard in 0..<count {
         for (position, chunk) in held[shard].enumerated() {
             shards[shard].setParameters(parameters.span.extracting(chunk.range), ofChunk: position)
+            guard let scaling else { continue }
+            shards[shard].setScaling(AlignedVector(scaling.span.extracting(chunk.range)), ofChunk: position)
         }
     }
     while true {

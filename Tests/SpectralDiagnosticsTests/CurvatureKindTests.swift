@@ -36,39 +36,47 @@ struct CurvatureKindTests {
         #expect(abs(report.largest.number! - exact) < 1e-3 * exact, "\(report.largest) \(exact)")
     }
 
-    @Test("the empirical Fisher matrix of four quarters", arguments: CurvatureTests.names)
+    @Test(
+        "the empirical Fisher matrix' largest eigenvalue and trace are those of the examples' gradients",
+        arguments: CurvatureTests.names)
     func fisher(name: String) throws {
         let golden = try CurvatureCase.named(name)
-        let quarter = golden.labels.count / 4
-        let gradients = (0..<4).map { part in
-            var inputs = Matrix(rows: golden.inputs.rows, columns: quarter)
-            for row in 0..<inputs.rows {
-                for column in 0..<quarter { inputs[row, column] = golden.inputs[row, part * quarter + column] }
-            }
-            var workspace = golden.network.makeWorkspace(batch: quarter)
-            golden.network.derive(golden.parameters.span, into: &workspace)
-            var gradient = AlignedVector(count: golden.network.layout.count)
-            var target = gradient.mutableSpan
-            _ = golden.network.gradient(
-                parameters: golden.parameters.span, inputs: inputs.view,
-                labels: Array(golden.labels[part * quarter..<(part + 1) * quarter]), into: &target, workspace: &workspace)
-            VectorKernels.scale(&target, by: 1 / Float(quarter))
-            return gradient
-        }
-        let fisher = EmpiricalFisher(gradients: gradients, layout: golden.network.layout)
+        var examination = golden.examination()
+        let report = examination.report(CurvatureOptions(.empiricalFisher, probes: 4, steps: 40, seed: 4))
         let exact = golden.figures["fisher"]!
-        for (value, truth) in zip(fisher.eigenvalues.reversed(), exact) { #expect(abs(value - truth) < 1e-5 * exact.last!) }
-        #expect(fisher.eigenvalues.count == 4 && fisher.largest.number == fisher.eigenvalues[0])
-        #expect(abs(fisher.trace.number! - exact.reduce(0, +)) < 1e-5)
+        #expect(abs(report.largest.number! - exact.last!) < 1e-3 * exact.last!, "\(report.largest) \(exact)")
+        let (trace, total) = (report.trace, exact.reduce(0, +))
+        #expect(abs(trace.number! - total) < 4 * trace.uncertainty! + 1e-3 * total, "\(trace) \(total)")
     }
 
-    @Test("no gradients, or one that is not finite, say why")
-    func reasons() {
-        #expect(EmpiricalFisher(gram: DoubleMatrix(rows: 0, columns: 0)).largest.reason == "there are no gradients")
-        var gram = DoubleMatrix(rows: 1, columns: 1)
-        gram[0, 0] = .nan
-        #expect(EmpiricalFisher(gram: gram).largest.reason == "a gradient is not finite")
-        gram[0, 0] = 4
-        #expect(EmpiricalFisher(gram: gram).largest.number == 4)
+    @Test("Adam's scaling: the largest eigenvalue of P⁻¹·H is the dense one's", arguments: CurvatureTests.names)
+    func preconditioned(name: String) throws {
+        let golden = try CurvatureCase.named(name)
+        let layout = KrylovLayout(golden.network.layout)
+        var scaling = AlignedVector(count: golden.parameters.count)
+        var element = 0
+        do {
+            var elements = scaling.mutableSpan
+            for block in golden.network.layout.blocks {
+                for index in block.range {
+                    elements[index] = 1 / (0.05 + 0.25 * Float(element % 7)).squareRoot()
+                    element += 1
+                }
+            }
+        }
+        var matrix = CurvatureProduct(
+            golden.network, parameters: golden.parameters, inputs: golden.inputs, labels: golden.labels)
+        let options = CurvatureOptions(preconditioned: true, probes: 1, steps: 60, seed: 4, tolerance: 1e-4)
+        let report = try conduct(
+            options, layout, parameters: golden.parameters, examples: golden.labels.count, scaling: scaling
+        ) { vector, step in
+            var product = AlignedVector(count: vector.count)
+            var target = product.mutableSpan
+            matrix.product(.hessian, vector.span, step: step, into: &target)
+            return product
+        }
+        let exact = golden.figures["preconditionedTop"]![0]
+        #expect(abs(report.largest.number! - exact) < 1e-3 * exact, "\(report.largest) \(exact)")
+        #expect(report.rows().map(\.quantity) == ["preconditioned_hessian_lambda_max"])
     }
 }

@@ -17,10 +17,10 @@ extension Inspect {
                     + "comes from; inspect a checkpoint of a plumb run, or leave --data away")
         }
         let plan = try ExperimentOptions.plan(try Experiment(yaml: text, source: file.path, overrides: try networkOverrides()))
-        let parameters = try Checkpoints.parameters(of: file, layout: plan.network.layout)
-        var rows = StepMeasurement(plan).rows(version: version, parameters: parameters)
+        let (state, hasMoments) = try Checkpoints.version(of: file, plan: plan)
+        var rows = StepMeasurement(plan).rows(version: version, parameters: state.parameters)
         var probe = LocalProbe(plan)
-        probe.run(plan.experiment.diagnostics.probes, version: version, parameters: parameters) { name, measured in
+        probe.run(plan.experiment.diagnostics.probes, version: version, state: state, hasMoments: hasMoments) { name, measured in
             rows += measured
             if !json && !csv { FileHandle.standardError.write(Data("\(name.rawValue) is measured\n".utf8)) }
         }

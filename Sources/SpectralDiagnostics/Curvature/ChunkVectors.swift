@@ -7,6 +7,8 @@ struct ChunkVectors: Sendable {
     private let pieces: [Range<Int>]
     private var parameters: AlignedVector
     private var basis: TiledBasis
+    /// S of S·H·S; the identity without it.
+    private var scaling: AlignedVector?
     /// The basis' last vector.
     private var last: AlignedVector
     /// w.
@@ -30,17 +32,24 @@ struct ChunkVectors: Sendable {
         VectorKernels.copy(values, into: &target)
     }
 
+    mutating func setScaling(_ values: AlignedVector) {
+        precondition(values.count == chunk.range.count, "a factor for every element of the chunk")
+        scaling = values
+    }
+
     func copyDirection(into target: inout MutableSpan<Float>) {
         VectorKernels.copy(last.span.extracting(0..<chunk.range.count), into: &target)
+        if let scaling { VectorKernels.multiply(&target, by: scaling.span) }
     }
 
     mutating func takeProduct(_ product: Span<Float>) {
         precondition(product.count == chunk.range.count, "a product of the chunk's size")
-        let pieces = pieces
+        let (pieces, scaling) = (pieces, scaling)
         var w = work.mutableSpan
         for piece in pieces {
             var part = w.part(piece)
             VectorKernels.copy(product.extracting(piece), into: &part)
+            if let scaling { VectorKernels.multiply(&part, by: scaling.span.extracting(piece)) }
         }
     }
 

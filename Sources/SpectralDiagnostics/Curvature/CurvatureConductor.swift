@@ -15,7 +15,7 @@ public struct CurvatureConductor: Sendable {
         /// Have every shard execute this, and report every chunk's sums.
         case shards(KrylovCommand)
         /// Have the basis' last vector multiplied by the matrix of the options' kind (`CurvatureProduct`), summed over the probe batch, and
-        /// every chunk of the product taken by its shard; nothing to report. `step` is for those who take differences.
+        /// every chunk of the product taken by its shard; nothing to report. `step` is ‖h·v‖ for those who take differences.
         case product(step: Double)
         case finished(CurvatureReport)
     }
@@ -42,14 +42,14 @@ public struct CurvatureConductor: Sendable {
     /// Curvature over `examples` examples of a network whose flat vector `layout` cuts.
     public init(_ options: CurvatureOptions, layout: KrylovLayout, examples: Int) {
         (self.options, self.layout, self.examples) = (options, layout, examples)
-        report = CurvatureReport(options.kind, dimension: layout.dimension)
+        report = CurvatureReport(options, dimension: layout.dimension)
         if layout.dimension == 0 { abandon("the network has no trained parameters") }
         if examples == 0 { abandon("the probe batch is empty") }
     }
 
     public var action: Action {
         switch phase {
-        case .measure: .shards(.measure)
+        case .measure: .shards(.measure(preconditioned: options.isPreconditioned))
         case .begin: .shards(.begin(seed: options.seed, probe: report.runs.count, amplitude: amplitude))
         case .product: .product(step: step)
         case .project: .shards(.project(scale: 1 / Double(examples)))

@@ -4,6 +4,8 @@ import StructuredLayers
 public struct CurvatureOptions: Codable, Hashable, Sendable {
     /// The matrix.
     public var kind: CurvatureKind
+    /// Whether it is looked at as the optimizer sees it, P^(−½)·H·P^(−½) with the eigenvalues of P⁻¹·H, where its steps are η·P⁻¹·g.
+    public var isPreconditioned: Bool
     /// n_v, runs of Lanczos from random signs. One gives eigenvalues; errors of the trace take two, of Σ H_ii² three.
     public var probes: Int
     /// m, products a run at most.
@@ -18,11 +20,12 @@ public struct CurvatureOptions: Codable, Hashable, Sendable {
     public var tolerance: Double?
 
     public init(
-        _ kind: CurvatureKind = .hessian, probes: Int = 8, steps: Int = 64, seed: UInt64 = 0, relativeStep: Double = 3e-4,
+        _ kind: CurvatureKind = .hessian, preconditioned: Bool = false, probes: Int = 8, steps: Int = 64, seed: UInt64 = 0,
+        relativeStep: Double = 3e-4,
         tolerance: Double? = nil
     ) {
         precondition(probes >= 1 && steps >= 1 && relativeStep > 0, "a run takes a step")
-        self.kind = kind
+        (self.kind, isPreconditioned) = (kind, preconditioned)
         (self.probes, self.steps, self.seed) = (probes, steps, seed)
         (self.relativeStep, self.tolerance) = (relativeStep, tolerance)
     }

@@ -27,14 +27,20 @@ public enum StabilityThreshold: Hashable, Sendable {
 }
 
 extension CurvatureReport {
+    /// λ_max(P⁻¹·H), which is what Adam's threshold is for.
+    public static let preconditionedQuantity = "preconditioned_hessian_lambda_max"
+
     /// The record's rows: of the Hessian D14–D17, and beside the sharpness what the optimizer can bear; of the others D18.
     public func rows(thresholds: [StabilityThreshold] = []) -> [DiagnosticRow] {
         switch kind {
-        case .hessian: hessianRows(thresholds)
+        case .hessian:
+            isPreconditioned ? [DiagnosticRow("D14", Self.preconditionedQuantity, largest)] : hessianRows(thresholds)
         case .gaussNewton:
             [DiagnosticRow("D18", "gauss_newton_lambda_max", largest), DiagnosticRow("D18", "gauss_newton_trace", trace)]
         case .tangentKernel:
             [DiagnosticRow("D18", "tangent_kernel_lambda_max", largest), DiagnosticRow("D18", "tangent_kernel_trace", trace)]
+        case .empiricalFisher:
+            [DiagnosticRow("D18", "empirical_fisher_lambda_max", largest), DiagnosticRow("D18", "empirical_fisher_trace", trace)]
         }
     }
 

@@ -8,6 +8,8 @@ import StructuredLayers
 public struct CurvatureReport: Hashable, Sendable {
     /// Which matrix H is.
     public let kind: CurvatureKind
+    /// Whether it is P^(−½)·H·P^(−½), of the optimizer's P.
+    public let isPreconditioned: Bool
     /// d.
     public let dimension: Int
     /// One a probe.
@@ -24,8 +26,8 @@ public struct CurvatureReport: Hashable, Sendable {
     /// Σ of z ∘ Hz over each layer, of each probe.
     var layerTraces: [[Int: Double]] = []
 
-    init(_ kind: CurvatureKind, dimension: Int) {
-        self.kind = kind
+    init(_ options: CurvatureOptions, dimension: Int) {
+        (kind, isPreconditioned) = (options.kind, options.isPreconditioned)
         self.dimension = dimension
     }
 

@@ -1,7 +1,7 @@
 /// What the conductor asks of every shard. Every command is answered with one `ChunkSums` for each of the shard's chunks.
 public enum KrylovCommand: Codable, Hashable, Sendable {
-    /// Answers ‖θ‖².
-    case measure
+    /// Answers ‖θ‖². Preconditioned products are those with P^(−½)·H·P^(−½), of the optimizer's P that the shard then knows.
+    case measure(preconditioned: Bool)
     /// Begins a basis with ±`amplitude`, the signs of element i being a function of (seed, probe, i); its last vector is what the matrix
     /// is multiplied by next. Answers nothing.
     case begin(seed: UInt64, probe: Int, amplitude: Double)

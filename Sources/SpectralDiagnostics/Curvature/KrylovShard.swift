@@ -17,7 +17,10 @@ public struct KrylovShard: Sendable {
         chunks[position].setParameters(parameters)
     }
 
-    /// The basis' last vector on the shard's `position`-th chunk; zero outside trained elements. `target: [range.count]`.
+    /// Has every product be that with S·H·S, S = diag(`scaling`), of the shard's `position`-th chunk. `scaling: [range.count]`.
+    public mutating func setScaling(_ scaling: AlignedVector, ofChunk position: Int) { chunks[position].setScaling(scaling) }
+
+    /// What the matrix is multiplied by next, the basis' last vector, on the shard's `position`-th chunk; zero outside trained elements. `target: [range.count]`.
     public func copyDirection(chunk position: Int, into target: inout MutableSpan<Float>) {
         chunks[position].copyDirection(into: &target)
     }

@@ -8,6 +8,8 @@ public enum CurvatureKind: String, Codable, CaseIterable, Sendable {
     case gaussNewton = "gauss-newton"
     /// That of ½‖z‖² of the linearisation, Σ Jᵀ·J: its nonzero eigenvalues are those of the neural tangent kernel J·Jᵀ.
     case tangentKernel = "tangent-kernel"
+    /// Σ g·gᵀ over the examples' gradients g, whose labels are the data's: not the Fisher matrix itself (Kunstner et al., 2019).
+    case empiricalFisher = "empirical-fisher"
 }
 
 /// Products with the curvature matrices of one batch at one point θ: exact but for rounding where every layer is a `TangentPath` with a
@@ -34,11 +36,11 @@ public struct CurvatureProduct: Sendable {
     ///
     /// - Parameters:
     ///   - v: [layout.count], zero outside trained blocks.
-    ///   - step: h of (∇L(θ + h·v) − ∇L(θ − h·v))/2h, where differences are taken.
+    ///   - step: ‖h·v‖ of (∇L(θ + h·v) − ∇L(θ − h·v))/2h, where differences are taken.
     public mutating func product(
         _ kind: CurvatureKind, _ v: Span<Float>, step: Double, into target: inout MutableSpan<Float>
     ) {
         tangent?.product(kind, v, into: &target)
-        difference?.product(kind, v, step: Float(step), into: &target)
+        difference?.product(kind, v, length: step, into: &target)
     }
 }

@@ -12,6 +12,8 @@ struct GradientDifference: Sendable {
     private let labels: [Int32]
     /// At θ.
     private var base: NetworkWorkspace
+    /// ∂L/∂z at θ, [outputs, batch].
+    private let residual: Matrix
     /// At the point asked for.
     private var moved: NetworkWorkspace
     /// θ ± h·v.
@@ -25,12 +27,17 @@ struct GradientDifference: Sendable {
         network.derive(parameters.span, into: &workspace)
         network.forward(parameters.span, inputs.view, &workspace)
         moved.pattern = network.pattern(of: workspace)
+        _ = network.loss(labels, &workspace)
+        residual = workspace.logits
         base = workspace
         point = parameters
     }
 
-    /// (g(θ + h·v) − g(θ − h·v))/2h, summed over the batch. Two gradients.
-    mutating func product(_ kind: CurvatureKind, _ v: Span<Float>, step: Float, into target: inout MutableSpan<Float>) {
+    /// (g(θ + h·v) − g(θ − h·v))/2h, summed over the batch, ‖h·v‖ = `length`. Two gradients.
+    mutating func product(_ kind: CurvatureKind, _ v: Span<Float>, length: Double, into target: inout MutableSpan<Float>) {
+        let norm = VectorKernels.sumOfSquares(v).squareRoot()
+        if norm == 0 { return VectorKernels.fill(&target, with: 0) }
+        let step = Float(length / norm)
         move(by: step, v)
         gradient(kind, into: &target)
         move(by: -step, v)
@@ -60,7 +67,13 @@ struct GradientDifference: Sendable {
             return
         }
         network.forward(point.span, inputs.view, &moved)
-        if kind == .gaussNewton { _ = network.loss(labels, &moved) }
+        switch kind {
+        case .gaussNewton: _ = network.loss(labels, &moved)
+        case .empiricalFisher:
+            var logits = moved.logits.mutableView
+            Network.project(&logits, on: residual)
+        case .hessian, .tangentKernel: break
+        }
         // A backward pass uses up what its forward pass left.
         network.forward(parameters.span, inputs.view, &base)
         base.logits = moved.logits
@@ -69,6 +82,16 @@ struct GradientDifference: Sendable {
 }
 
 extension Network {
+    /// z_b ← u_b·⟨u_b, z_b⟩ of every example; `z, u: [outputs, batch]`.
+    static func project(_ z: inout MutableMatrixView, on u: Matrix) {
+        let (rows, batch) = (z.rows, z.columns)
+        for b in 0..<batch {
+            var product = 0.0
+            for c in 0..<rows { product += Double(u.span[c * batch + b]) * Double(z.elements[c * batch + b]) }
+            for c in 0..<rows { z.elements[c * batch + b] = u.span[c * batch + b] * Float(product) }
+        }
+    }
+
     /// The outputs of the last forward pass wherever a ReLU stands between layers.
     func pattern(of workspace: NetworkWorkspace) -> [Matrix?] {
         let activations = [specification.embedding.activation] + layers.map(\.activation)

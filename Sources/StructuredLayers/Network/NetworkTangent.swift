@@ -58,8 +58,16 @@ struct NetworkTangent: Sendable {
     /// H·v, summed over the batch, into every block of `target`; `v, target: [layout.count]`.
     mutating func product(_ kind: CurvatureKind, _ v: Span<Float>, into target: inout MutableSpan<Float>) {
         forward(v)
-        if kind != .tangentKernel { differentiateLoss() }
-        if kind == .hessian { return backward(v, &target) }
+        switch kind {
+        case .hessian:
+            differentiateLoss()
+            return backward(v, &target)
+        case .gaussNewton: differentiateLoss()
+        case .empiricalFisher:
+            var logits = outputTangent.mutableView
+            Network.project(&logits, on: residual)
+        case .tangentKernel: break
+        }
         // Of the linearised network the gradient of the outputs alone moves.
         let (network, parameters, inputs) = (network, parameters, inputs)
         base.logits = outputTangent
