@@ -30,6 +30,7 @@ struct Evaluate: ParsableCommand {
         }
         let experiment = try Experiment(yaml: text, source: file.path, overrides: overrides)
         let plan = try ExperimentOptions.plan(experiment)
+        if !overrides.contains(where: { $0.hasPrefix("data.") }) { try Checkpoints.requireData(of: file, plan.data) }
         let parameters = try Checkpoints.parameters(of: file, layout: plan.network.layout)
         var examiner = VersionExaminer(plan)
         var rows: [String: [String: Double]] = [:]

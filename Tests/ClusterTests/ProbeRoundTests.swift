@@ -48,6 +48,31 @@ struct ProbeRoundTests {
         }
     }
 
+    @Test("a budget of nothing measures nothing between steps, and the record says so of every diagnostic")
+    func budgetOfNothing() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, "every: 10, select: [all], budget: 0, probeExamples: 16")
+            let run = try FamilyBitsTests.train([file, "--run-dir", "\(folder)/run", "--set", "cluster.workers=1"])
+            #expect(run.status == 0, "\(run.errors)")
+            let record = RunFolder(path: "\(folder)/run")
+            #expect(try record.numbers("SELECT COUNT(*) FROM measurements") == [0])
+            #expect(try record.numbers("SELECT COUNT(*) FROM layer_diagnostics WHERE diagnostic = 'D1'") == [0])
+            #expect(try record.numbers("SELECT COUNT(*) FROM layer_diagnostics WHERE diagnostic = 'D12'") != [0])
+            let said = try record.texts("SELECT subject FROM events WHERE kind = 'diagnostics interval' ORDER BY subject")
+            #expect(["spectrum", "tails", "update", "caps", "jacobian", "curvature"].allSatisfy(said.contains), "\(said)")
+        }
+    }
+
+    @Test("a probe of more examples than there are is refused before anything is trained")
+    func tooManyExamples() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, "every: 10, select: [all], probeExamples: 200")
+            let run = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/run"])
+            #expect(run.status != 0)
+            #expect(run.errors.contains("diagnostics.probeExamples is 200") && run.errors.contains("is the most"), "\(run.errors)")
+        }
+    }
+
     @Test("diagnostics on or off, any selection, any budget: the same weights")
     func sameWeights() throws {
         try Program.inTemporaryFolder { folder in

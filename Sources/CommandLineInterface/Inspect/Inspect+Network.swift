@@ -17,6 +17,7 @@ extension Inspect {
                     + "comes from; inspect a checkpoint of a plumb run, or leave --data away")
         }
         let plan = try ExperimentOptions.plan(try Experiment(yaml: text, source: file.path, overrides: try networkOverrides()))
+        if !overrides.contains(where: { $0.hasPrefix("data.") }) { try Checkpoints.requireData(of: file, plan.data) }
         let parameters = try Checkpoints.parameters(of: file, layout: plan.network.layout)
         var rows = StepMeasurement(plan).rows(version: version, parameters: parameters)
         var probe = LocalProbe(plan)
