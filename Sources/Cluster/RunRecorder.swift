@@ -288,7 +288,8 @@ final class RunRecorder {
         if updated != nil { updated = present }
         for layer in present.spectra {
             record.spectrum(
-                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
+                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) },
+                total: layer.spectrum.total, residual: layer.spectrum.residuals.max())
         }
     }
 
