@@ -55,7 +55,8 @@ struct DiagnosticsRecorder {
         if updated != nil { updated = present }
         for layer in present.spectra {
             record.spectrum(
-                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
+                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) },
+                total: layer.spectrum.total, residual: layer.spectrum.residuals.max())
         }
     }
 
@@ -83,7 +84,7 @@ struct DiagnosticsRecorder {
         let every = plan.experiment.diagnostics.interval(of: name)
         record.event(
             step: version, kind: "diagnostics interval", subject: name.rawValue,
-            detail: "asked for every \(every) steps; \(stretch.skipped) versions that were due were passed over to keep the budget")
+            detail: "asked for every \(every) steps; due versions passed over to keep the budget: \(stretch.skipped)")
     }
 
     /// Says of each diagnostic that the budget has put off how often it was taken; the rows so far are in the record.
@@ -94,8 +95,8 @@ struct DiagnosticsRecorder {
             record.event(
                 step: plan.experiment.training.steps, kind: "diagnostics interval", subject: name.rawValue,
                 detail: count == 0
-                    ? "never taken: none of \(skipped) versions that were due left enough of the budget (diagnostics.budget raises it)"
-                    : "taken \(count) times, last at version \(last ?? 0); \(skipped) versions that were due since then were passed over"
+                    ? "never taken: no due version left enough of the budget (of \(skipped)); diagnostics.budget raises it"
+                    : "times taken: \(count), last at version \(last ?? 0); due versions passed over since then: \(skipped)"
             )
         }
         record.meta("diagnostics_share", String(budget.spentShare))

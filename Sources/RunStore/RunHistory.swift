@@ -88,6 +88,13 @@ public final class RunHistory {
             (self.value, self.uncertainty, self.reason) = (value, uncertainty, reason)
         }
 
+        /// Whether a quantity is a node of D17's quadrature or its weight: a table over its numbers, and no course over steps.
+        public static func isNode(_ quantity: String) -> Bool {
+            ["density_node_", "density_weight_"].contains { prefix in
+                quantity.hasPrefix(prefix) && quantity.dropFirst(prefix.count).allSatisfy(\.isNumber)
+            }
+        }
+
         init(_ row: Row) {
             self.row = row["row"]
             step = row["step"]
@@ -128,6 +135,10 @@ public final class RunHistory {
         public var tensor: String
         /// Descending.
         public var singularValues: [Float]
+        /// How many the matrix has; nil in a record of schema version 2.
+        public var total: Int?
+        /// Whether all of them are here, as far as the record says.
+        public var isComplete: Bool { total.map { $0 == singularValues.count } ?? true }
     }
 
     /// Up to `limit` spectra after number `row`.
@@ -135,7 +146,7 @@ public final class RunHistory {
         try rows("SELECT rowid AS row, * FROM spectra", after: row, limit).map { row in
             Spectrum(
                 row: row["row"], step: row["step"], layer: row["layer"], tensor: row["tensor"],
-                singularValues: Self.floats(row["singular_values"]))
+                singularValues: Self.floats(row["singular_values"]), total: row["total"])
         }
     }
 

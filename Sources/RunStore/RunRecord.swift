@@ -6,7 +6,7 @@ import GRDB
 /// Rows are gathered and written in one transaction by `flush`; one thread at a time uses a record.
 public final class RunRecord {
     /// The version of the tables.
-    public static let schemaVersion = 2
+    public static let schemaVersion = 3
 
     private let queue: DatabaseQueue
     private var pending: [PendingRow] = []
@@ -51,7 +51,10 @@ public final class RunRecord {
         }
         queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
-        try queue.write { try $0.execute(sql: Self.schema) }
+        try queue.write { database in
+            try database.execute(sql: Self.schema)
+            try Self.migrate(database)
+        }
         add("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [String(Self.schemaVersion)])
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         add("INSERT OR IGNORE INTO meta VALUES ('begun_unix_ms', ?)", [String(now)])
@@ -230,10 +233,12 @@ public final class RunRecord {
         add("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?)", [Int64(step), name, seconds, skipped])
     }
 
-    /// Singular values, descending, as little-endian float32.
-    public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float]) {
+    /// Singular values, descending, as little-endian float32: the largest of a matrix that has `total` of them, or all.
+    ///
+    /// `residual` is the largest of the distances within which each is known; nil without a value.
+    public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float], total: Int, residual: Double?) {
         let bytes = singularValues.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } }
-        addRepeatable("spectra", step, [Int64(step), layer, tensor, singularValues.count, Data(bytes)])
+        addRepeatable("spectra", step, [Int64(step), layer, tensor, singularValues.count, Data(bytes), total, residual])
     }
 
     public func membership(
@@ -254,6 +259,12 @@ public final class RunRecord {
         add("INSERT INTO checkpoints VALUES (?, ?, ?, ?)", [Int64(step), file, sha256, kind])
     }
 
+    /// Gives a record of schema version 2, whose spectra do not say whether they are complete, the columns of this one, NULL for its rows.
+    private static func migrate(_ database: Database) throws {
+        if try database.columns(in: "spectra").contains(where: { $0.name == "total" }) { return }
+        try database.execute(sql: "ALTER TABLE spectra ADD COLUMN total INTEGER; ALTER TABLE spectra ADD COLUMN residual REAL")
+    }
+
     private static let schema = """
         CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
         CREATE TABLE IF NOT EXISTS steps(step INTEGER PRIMARY KEY, train_loss REAL, train_accuracy REAL NOT NULL,
@@ -270,7 +281,7 @@ public final class RunRecord {
         CREATE TABLE IF NOT EXISTS measurements(step INTEGER NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL,
           skipped INTEGER NOT NULL, PRIMARY KEY(step, name));
         CREATE TABLE IF NOT EXISTS spectra(step INTEGER NOT NULL, layer INTEGER NOT NULL, tensor TEXT NOT NULL, count INTEGER NOT NULL,
-          singular_values BLOB NOT NULL, PRIMARY KEY(step, tensor));
+          singular_values BLOB NOT NULL, total INTEGER, residual REAL, PRIMARY KEY(step, tensor));
         CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY AUTOINCREMENT, at_unix_ms INTEGER NOT NULL, step INTEGER NOT NULL,
           kind TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL);
         CREATE TABLE IF NOT EXISTS membership(generation INTEGER NOT NULL, step INTEGER NOT NULL, worker TEXT NOT NULL,

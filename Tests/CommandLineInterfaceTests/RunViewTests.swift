@@ -25,7 +25,8 @@ struct RunViewTests {
                 record.diagnostic(
                     step, layer: layer, diagnostic: "D1", quantity: "spectral_norm", value: Double(layer + 1) * (step == 0 ? 1 : 2),
                     uncertainty: nil, reason: nil)
-                record.spectrum(step, layer: layer, tensor: "t\(layer)", singularValues: [Float(layer + 1), 0.5])
+                record.spectrum(
+                    step, layer: layer, tensor: "t\(layer)", singularValues: [Float(layer + 1), 0.5], total: 2, residual: 0)
                 record.diagnostic(
                     step, layer: layer, diagnostic: "D3", quantity: "condition_number", value: layer == 2 ? nil : 7,
                     uncertainty: nil, reason: layer == 2 ? "rank deficient" : nil)

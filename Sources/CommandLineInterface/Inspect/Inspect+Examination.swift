@@ -23,7 +23,7 @@ extension Inspect {
         let examined = try ParallelMap.run(inventory.items, threads: threadCount) { item in
             // Keyed by the name, so that a selection changes no figure.
             let control = withControl ? CounterRNG(seed: 0, purpose: "control \(item.name)") : nil
-            let spectra = WeightSpectra(of: try item.load(), completeUpTo: limit, control: control)
+            let spectra = WeightSpectra(of: try item.load(), completeUpTo: limit, precision: item.precision, control: control)
             return ExaminedTensor(name: item.name, element: item.element, shape: item.shape, spectra: spectra)
         }
         if json {

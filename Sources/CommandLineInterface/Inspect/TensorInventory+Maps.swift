@@ -2,6 +2,7 @@ import Cluster
 import ExperimentFile
 import LinearAlgebra
 import RunStore
+import SpectralDiagnostics
 import StructuredLayers
 
 extension TensorInventory {
@@ -19,7 +20,8 @@ extension TensorInventory {
         for (index, layer) in network.layers.enumerated() where selection.contains("layers.\(index).path") {
             append(
                 Item(
-                    name: "layers.\(index).path", element: "map", shape: [layer.outputs, layer.inputs], slices: 1,
+                    name: "layers.\(index).path", element: "map", precision: .float32, shape: [layer.outputs, layer.inputs],
+                    slices: 1,
                     load: { [network.materialisedPath(index, parameters)] }))
         }
     }

@@ -1,6 +1,7 @@
 import Cluster
 import LinearAlgebra
 import RunStore
+import SpectralDiagnostics
 
 /// What of a file can be examined, and why the rest cannot; nothing is read but the header.
 struct TensorInventory: Sendable {
@@ -9,6 +10,8 @@ struct TensorInventory: Sendable {
         var name: String
         /// The format's name of the element type, or `map` for a layer's map.
         var element: String
+        /// What the elements are rounded to.
+        var precision: ElementPrecision
         var shape: [Int]
         /// rows × columns of one matrix, and how many.
         var slices: Int
@@ -34,13 +37,25 @@ struct TensorInventory: Sendable {
             } else {
                 items.append(
                     Item(
-                        name: tensor.name, element: tensor.element.rawValue, shape: tensor.shape,
+                        name: tensor.name, element: tensor.element.rawValue, precision: Self.precision(tensor.element),
+                        shape: tensor.shape,
                         slices: tensor.shape.dropFirst(2).reduce(1, *), load: { try Self.matrices(of: tensor, in: file) }))
             }
         }
     }
 
     mutating func append(_ item: Item) { items.append(item) }
+
+    /// float64 is rounded to float32 as it is read.
+    private static func precision(_ element: TensorDescription.Element) -> ElementPrecision {
+        switch element {
+        case .f16: .float16
+        case .bf16: .bfloat16
+        case .f8e4m3: .float8e4m3
+        case .f8e5m2: .float8e5m2
+        case .f64, .f32, .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: .float32
+        }
+    }
 
     private static func reason(against tensor: TensorDescription) -> String? {
         if !tensor.element.isFloatingPoint { return "\(tensor.element.rawValue) elements are no weights" }

@@ -1,10 +1,12 @@
+import RunStore
+
 /// The view as lines of text.
 extension RunView {
     /// The whole view.
     func lines(_ style: TerminalStyle) -> [String] {
         var lines = [heading, ""]
         lines += curves("the run over \(steps) steps", training, style)
-        lines += curves("the whole network", network, style)
+        lines += curves("the whole network", network.filter { !RunHistory.Quantity.isNode($0.quantity) }, style)
         lines += depth(layers, style)
         lines += measured
         lines += intervalLines
