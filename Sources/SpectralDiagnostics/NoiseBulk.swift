@@ -55,7 +55,8 @@ public struct NoiseBulk: Hashable, Sendable {
 
     private static func reason(against singularValues: [Double]) -> String? {
         if singularValues.count < 20 {
-            return "\(singularValues.count) eigenvalues are too few for a law of large matrices; 20 are needed"
+            return
+                "\(singularValues.count) \(singularValues.count == 1 ? "eigenvalue is" : "eigenvalues are") too few for a law of large matrices; 20 are needed"
         }
         if singularValues.contains(where: { !$0.isFinite }) { return "a singular value is not finite" }
         let largest = singularValues.reduce(0, max)

@@ -52,7 +52,8 @@ public struct UpdateSpectrum: Sendable {
         spectralNorm = change.spectralNorm
         relativeSpectralNorm = Self.ratio(change.spectralNorm, before.spectralNorm)
         relativeFrobeniusNorm = Self.ratio(change.frobeniusNorm, before.frobeniusNorm)
-        (effectiveRank, stableRank) = (change.effectiveRank, change.stableRank)
+        let nothing = change.spectralNorm.number == 0 ? Measured.unavailable("nothing changed") : nil
+        (effectiveRank, stableRank) = (nothing ?? change.effectiveRank, nothing ?? change.stableRank)
     }
 
     /// Compares two operators of one shape; what needs elements is n/a.
