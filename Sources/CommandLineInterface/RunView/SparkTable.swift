@@ -8,7 +8,8 @@ struct SparkTable {
     private let header: [String]
     private var rows: [Row] = []
     private static let sparkWidths = 8...48
-    private static let labelWidth = 34
+    /// A long label loses its middle, as others may begin like it; down to the lower bound, so that numbers lose nothing.
+    private static let labelWidths = 16...40
 
     init(_ header: [String]) { self.header = header }
 
@@ -22,7 +23,9 @@ struct SparkTable {
         var widths = header.indices.map { column in
             columns.contains(column) ? 0 : ([header] + whole).map { style.shown($0[column]).count }.max() ?? 0
         }
-        widths[0] = min(Self.labelWidth, max(widths[0], rows.map { style.shown($0.cells[0]).count }.max() ?? 0))
+        let others = widths.dropFirst().reduce(0, +) + columns.count * Self.sparkWidths.lowerBound + 2 * (header.count - 1)
+        let labelRoom = min(Self.labelWidths.upperBound, max(Self.labelWidths.lowerBound, style.width - others))
+        widths[0] = min(labelRoom, max(widths[0], rows.map { style.shown($0.cells[0]).count }.max() ?? 0))
         let room = (style.width - widths.reduce(0, +) - 2 * (header.count - 1)) / max(1, columns.count)
         let longest = rows.flatMap { $0.sparks.values.map(\.count) }.max() ?? 0
         let spark = max(min(room, longest, Self.sparkWidths.upperBound), Self.sparkWidths.lowerBound)
@@ -36,7 +39,10 @@ struct SparkTable {
             var text =
                 values.map { Sparkline.draw($0, width: spark, isUnicode: style.isUnicode) } ?? style.shown(row.cells[column])
             if column == row.cells.count - 1 && values == nil { return text }
-            if text.count > widths[column] { text = text.prefix(widths[column] - 1) + (style.isUnicode ? "…" : ".") }
+            if text.count > widths[column] {
+                let head = column == 0 ? (widths[column] - 1) / 2 : widths[column] - 1
+                text = text.prefix(head) + (style.isUnicode ? "…" : ".") + text.suffix(widths[column] - 1 - head)
+            }
             return text + String(repeating: " ", count: widths[column] - text.count)
         }
         var text = cells.joined(separator: "  ")[...]
