@@ -11,7 +11,8 @@ struct Inspect: ParsableCommand {
             With one file, every matrix: its singular values (D1), bounds on the largest (D2), condition (D3), ranks (D4), the power law of \
             its tail beside that of the same elements in a random order (D5), what stands out of noise (D6), and how far it is from an \
             isometry (D7). A convolution's kernel counts as its matrices, one for each place. With two files, what changed (D8). With a \
-            run's directory, the run's course and its diagnostics over depth and time. Elements of float64 are rounded to float32.
+            run's directory, the run's course and its diagnostics over depth and time. Elements of float64 are rounded to float32; a tensor \
+            beyond float32's range is n/a.
             """)
 
     @Argument(help: "A safetensors file, and a second one to compare with; or a run's directory.")
