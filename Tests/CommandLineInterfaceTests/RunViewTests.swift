@@ -119,6 +119,17 @@ struct RunViewTests {
         #expect(lines[1].contains("0.3712 … 1.234 ± 0.012") && lines[1].hasPrefix("D22 ") && lines[1].contains("…verything"))
     }
 
+    @Test("a long reason takes no room from the labels")
+    func longReason() {
+        var table = SparkTable(["the whole network", "value"])
+        table.append(["D14 hessian lambda max", "18"])
+        table.append("D19 noise scale", note: "n/a: \(String(repeating: "why ", count: 40))")
+        let lines = table.lines(TerminalStyle(width: 80, isUnicode: true))
+        #expect(
+            lines[1] == "D14 hessian lambda max  18" && lines[2].hasPrefix("D19 noise scale         n/a: why")
+                && lines[2].count == 80)
+    }
+
     @Test("the record as comma-separated values has every measurement once")
     func csv() throws {
         try Self.withRun { folder in

@@ -39,7 +39,7 @@ extension RunView {
         for curve in curves {
             let label = curve.name.label
             guard let last = curve.values.last, last != nil || !curve.numbers.isEmpty else {
-                table.append([label, "n/a: \(curve.reason ?? "not measured")"])
+                table.append(label, note: "n/a: \(curve.reason ?? "not measured")")
                 continue
             }
             if isOnce {

@@ -3,6 +3,8 @@ struct SparkTable {
     private struct Row {
         var cells: [String]
         var sparks: [Int: [Double?]]
+        /// Whether its last cell runs on to the end of the line, and so widens no column.
+        var runsOn = false
     }
 
     private let header: [String]
@@ -13,13 +15,16 @@ struct SparkTable {
 
     init(_ header: [String]) { self.header = header }
 
-    /// Adds a row: a cell for each column, or fewer, the last of which then runs on to the end of the line.
+    /// Adds a row that says in a few words why it has no values.
+    mutating func append(_ label: String, note: String) { rows.append(Row(cells: [label, note], sparks: [:], runsOn: true)) }
+
+    /// Adds a row: a cell for each column.
     mutating func append(_ cells: [String], sparks: [Int: [Double?]] = [:]) { rows.append(Row(cells: cells, sparks: sparks)) }
 
     /// The lines, the header first, none longer than the style's width where the cells leave room for it.
     func lines(_ style: TerminalStyle) -> [String] {
         let columns = Set(rows.flatMap(\.sparks.keys))
-        let whole = rows.filter { $0.cells.count == header.count }.map(\.cells)
+        let whole = rows.filter { !$0.runsOn }.map(\.cells)
         var widths = header.indices.map { column in
             columns.contains(column) ? 0 : ([header] + whole).map { style.shown($0[column]).count }.max() ?? 0
         }
