@@ -62,7 +62,8 @@ public struct NoiseBulk: Hashable, Sendable {
 
     private static func reason(against singularValues: [Double], longer: Int, floor: Double, _ elements: String) -> String? {
         if singularValues.count < 20 {
-            return "\(singularValues.count) eigenvalues are too few for a law of large matrices; 20 are needed"
+            return
+                "\(singularValues.count) \(singularValues.count == 1 ? "eigenvalue is" : "eigenvalues are") too few for a law of large matrices; 20 are needed"
         }
         if longer < 2 { return "matrices of one element have no bulk" }
         if singularValues.contains(where: { !$0.isFinite }) { return "a singular value is not finite" }

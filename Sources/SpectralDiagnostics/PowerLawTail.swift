@@ -68,9 +68,12 @@ public struct PowerLawTail: Hashable, Sendable {
         let count = eigenvalues.count
         switch convention {
         case .resolved where count < 50:
-            return .missing("\(count) eigenvalues above rounding to \(elements) are too few for a tail; 50 are needed")
+            let are = count == 1 ? "eigenvalue above rounding to \(elements) is" : "eigenvalues above rounding to \(elements) are"
+            return .missing("\(count) \(are) too few for a tail; 50 are needed")
         case .weightwatcher where count < 2:
-            return .missing("\(count) eigenvalues above 1e-5 are too few for a tail; 2 are needed")
+            return .missing(
+                "\(count == 1 ? "1 eigenvalue above 1e-5 is" : "\(count) eigenvalues above 1e-5 are") too few for a tail; 2 are needed"
+            )
         default: break
         }
         if eigenvalues[count - 1] <= eigenvalues[0] * (1 + 1e-4) {

@@ -50,7 +50,8 @@ public struct UpdateSpectrum: Sendable {
         spectralNorm = change.spectralNorm
         relativeSpectralNorm = Self.ratio(change.spectralNorm, before.spectralNorm)
         relativeFrobeniusNorm = Self.ratio(change.frobeniusNorm, before.frobeniusNorm)
-        (effectiveRank, stableRank) = (change.effectiveRank, change.stableRank)
+        let nothing = change.spectralNorm.number == 0 ? Measured.unavailable("nothing changed") : nil
+        (effectiveRank, stableRank) = (nothing ?? change.effectiveRank, nothing ?? change.stableRank)
     }
 
     /// What goes to the run's record.

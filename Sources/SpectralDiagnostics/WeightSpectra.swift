@@ -102,7 +102,10 @@ extension WeightSpectra {
             DiagnosticRow(diagnostic, layer: layer, quantity, value)
         }
         let absent = Measured.unavailable(
-            spectrum.isComplete ? "no control was asked for, or all elements are zero" : "no control without the whole spectrum")
+            spectrum.spectralNorm.reason
+                ?? (!spectrum.isComplete
+                    ? "no control without the whole spectrum"
+                    : spectrum.spectralNorm.number == 0 ? "all elements are zero" : "no control was asked for"))
         return [
             row("D1", "spectral_norm", spectrum.spectralNorm), row("D1", "frobenius_norm", spectrum.frobeniusNorm),
             row("D2", "spectral_norm_lower", bracket.lower), row("D2", "spectral_norm_upper", bracket.upper),

@@ -94,7 +94,7 @@ struct PowerLawTailTests {
         #expect(reason([1, .nan], 2) == "a singular value is not finite")
         #expect(reason([0, 0], 2) == "all singular values are zero")
         #expect(reason([3, 2, 1], 3) == "3 eigenvalues above rounding to float32 are too few for a tail; 50 are needed")
-        #expect(reason([1] + Array(repeating: 1e-9, count: 99), 100)!.hasPrefix("1 eigenvalues above rounding"))
+        #expect(reason([1] + Array(repeating: 1e-9, count: 99), 100)!.hasPrefix("1 eigenvalue above rounding"))
         #expect(reason(Array(repeating: 2, count: 64), 64)!.contains("a multiple of an isometry"))
     }
 }
