@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cluster
 import Datasets
 import ExperimentFile
 import Foundation

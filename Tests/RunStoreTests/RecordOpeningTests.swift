@@ -57,7 +57,7 @@ struct RecordOpeningTests {
                 Self.refusal { _ = try RunHistory(reading: path) }, Self.refusal { _ = try RunRecord(reading: path) },
                 Self.refusal { _ = try RunRecord(path: path) },
             ] {
-                #expect(refusal.contains("made by a newer plumb: its tables have version 99, and this build reads up to 2"))
+                #expect(refusal.contains("made by a newer plumb: its tables have version 99, and this build reads up to \(RunRecord.schemaVersion)"))
             }
             #expect(try Data(contentsOf: URL(filePath: path)) == before)
         }

@@ -31,6 +31,8 @@ struct SpectraRecordTests {
             try queue.write {
                 try $0.execute(
                     sql: """
+                        CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+                        INSERT INTO meta VALUES ('schema_version', '2');
                         CREATE TABLE spectra(step INTEGER NOT NULL, layer INTEGER NOT NULL, tensor TEXT NOT NULL, count INTEGER NOT NULL,
                           singular_values BLOB NOT NULL, PRIMARY KEY(step, tensor));
                         INSERT INTO spectra VALUES (0, 1, 'old', 1, x'00008040');

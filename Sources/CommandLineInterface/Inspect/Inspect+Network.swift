@@ -1,3 +1,4 @@
+import Cluster
 import ExperimentFile
 import Foundation
 import LinearAlgebra
