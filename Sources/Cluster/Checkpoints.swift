@@ -24,13 +24,16 @@ public enum Checkpoints {
         }.joined()
     }
 
+    /// Of the names of the optimizer's moments.
+    private static let momentPrefix = "optimizer."
+
     /// Writes a version. Blocking. Returns the file's SHA-256.
     static func write(
         _ state: OptimizerState, version: Step, timeline: Timeline, plan: TrainingPlan, complete: Bool, to path: String
     ) throws(SafetensorsError) -> String {
         var writer = SafetensorsWriter(metadata: [
             "format": format, "step": String(version), "timeline": String(timeline.rawValue),
-            "experiment": plan.experiment.resolvedYAML(),
+            "experiment": plan.experiment.resolvedYAML(), "data_digest": plan.data.digest,
             "weightsSHA256": weightsSHA256(state.parameters, plan.network.layout),
         ])
         for block in plan.network.layout.blocks {
@@ -39,7 +42,7 @@ public enum Checkpoints {
         if complete {
             for (name, moment) in zip(plan.experiment.optimizer.moments, state.moments) {
                 for block in plan.network.layout.blocks where block.role == .parameter {
-                    writer.add("optimizer.\(name).\(block.name)", shape: block.shape, values: values(moment, block.range))
+                    writer.add("\(momentPrefix)\(name).\(block.name)", shape: block.shape, values: values(moment, block.range))
                 }
             }
         }
@@ -50,24 +53,39 @@ public enum Checkpoints {
         range.map { vector.span[$0] }
     }
 
-    /// Reads what a checkpoint holds, moments of zero where it has none. Blocking.
+    /// Checks that `data`, which the checkpoint's experiment names, is still what the parameters were trained on.
     ///
-    /// - Throws: as `parameters(of:layout:)`.
-    public static func version(of file: SafetensorsFile, plan: TrainingPlan) throws -> (state: OptimizerState, hasMoments: Bool) {
-        let optimizer = plan.experiment.optimizer
-        if file.tensors.contains(where: { $0.name.hasPrefix("optimizer.") }) { return (try state(of: file, plan: plan), true) }
-        return (OptimizerState(parameters: try parameters(of: file, layout: plan.network.layout), optimizer: optimizer), false)
+    /// - Throws: `ClusterError` when it is not. A checkpoint that does not say passes.
+    public static func requireData(of file: SafetensorsFile, _ data: ExperimentData) throws(ClusterError) {
+        guard let digest = file.metadata["data_digest"], digest != data.digest else { return }
+        throw .unusable(
+            "\(file.path) was trained on data with the digest \(digest.prefix(12)), but its experiment's data has \(data.digest.prefix(12)) "
+                + "now; put the old data back, or name other data on purpose with --set data.…")
     }
 
     /// Reads parameters and moments: what a complete checkpoint holds. Blocking.
     ///
     /// - Throws: as `parameters(of:layout:)`.
     static func state(of file: SafetensorsFile, plan: TrainingPlan) throws -> OptimizerState {
+        try addingMoments(of: file, plan: plan, to: try parameters(of: file, layout: plan.network.layout))
+    }
+
+    /// The optimizer's state that a checkpoint of `parameters` holds; nil where it is one of parameters alone. Blocking.
+    ///
+    /// - Throws: as `parameters(of:layout:)`.
+    public static func state(of file: SafetensorsFile, plan: TrainingPlan, parameters: AlignedVector) throws -> OptimizerState? {
+        if !file.tensors.contains(where: { $0.name.hasPrefix(momentPrefix) }) { return nil }
+        return try addingMoments(of: file, plan: plan, to: parameters)
+    }
+
+    private static func addingMoments(of file: SafetensorsFile, plan: TrainingPlan, to parameters: AlignedVector) throws
+        -> OptimizerState
+    {
         let layout = plan.network.layout
-        var state = OptimizerState(parameters: try parameters(of: file, layout: layout), optimizer: plan.experiment.optimizer)
+        var state = OptimizerState(parameters: parameters, optimizer: plan.experiment.optimizer)
         let trained = layout.blocks.filter { $0.role == .parameter }
         for (index, name) in plan.experiment.optimizer.moments.enumerated() {
-            let moment = try vector(of: file, layout: layout, blocks: trained, prefix: "optimizer.\(name).")
+            let moment = try vector(of: file, layout: layout, blocks: trained, prefix: "\(momentPrefix)\(name).")
             if index == 0 { state.firstMoment = moment } else { state.secondMoment = moment }
         }
         return state

@@ -1,6 +1,7 @@
 import ExperimentFile
 import LinearAlgebra
 import ParameterServer
+import ShardKernels
 import SpectralDiagnostics
 
 /// A probe in one process, without a cluster: the definition of what probe rounds measure, bit for bit.
