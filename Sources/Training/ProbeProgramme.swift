@@ -1,5 +1,6 @@
 import ExperimentFile
 import ParameterServer
+import ShardKernels
 import SpectralDiagnostics
 import StructuredLayers
 

@@ -19,7 +19,8 @@ struct PreconditionerTests {
         for step in 0..<Step(3) {
             let before = state
             let values = (0..<state.parameters.count).map { before.parameters.span[$0] }
-            let gradient = AlignedVector(problem.leaf(0, step: step, parameters: values).gradient.span)
+            let elements = problem.leaf(0, step: step, parameters: values).gradient
+            let gradient = AlignedVector(elements.span)
             for segment in problem.plan.chunks.flatMap(\.segments) {
                 state.apply(
                     update, step: step, clipScale: 1, segment: segment, gradient: gradient.span.extracting(segment.range))

@@ -60,7 +60,7 @@ struct CurvatureFamilyTests {
             }
             do {
                 var target = product.mutableSpan
-                differences.product(.hessian, unit.span, step: 4e-3, into: &target)
+                differences.product(.hessian, unit.span, length: 4e-3, into: &target)
             }
             for (row, other) in places.enumerated() {
                 let half = Double(product.span[other]) / Double(labels.count) / 2

@@ -79,7 +79,10 @@ struct CurvatureProductTests {
                 inputs: 8, outputs: 3, width: 8, depth: 2, path: PathSpecification(family: "identity"), activation: .tanh,
                 loss: .squaredError, embedding: EmbeddingSpecification(kind: .identity))
         ),
-        ("one layer without a bias", NetworkSpecification(inputs: 5, outputs: 3, width: 8, depth: 1, activation: .relu, bias: false)),
+        (
+            "one layer without a bias",
+            NetworkSpecification(inputs: 5, outputs: 3, width: 8, depth: 1, activation: .relu, bias: false)
+        ),
     ]
 
     static func problem(_ specification: NetworkSpecification) throws -> (Network, AlignedVector, Matrix, [Int32]) {
@@ -103,7 +106,8 @@ struct CurvatureProductTests {
             var result = AlignedVector(count: parameters.count)
             do {
                 var target = result.mutableSpan
-                difference.product(kind, v.span, step: 4e-3, into: &target)
+                difference.product(
+                    kind, v.span, length: 4e-3 * VectorKernels.sumOfSquares(v.span).squareRoot(), into: &target)
             }
             let twin = network.layout.blocks.flatMap(\.range).map { Double(result.span[$0]) / 20 }
             // Third derivatives and rounding over the step.

@@ -60,7 +60,7 @@ struct GradientDifference: Sendable {
     /// The gradient at `point`, summed over the batch, of the loss that `kind` names; overwrites every block of `gradient`, those of
     /// state with what is no gradient. One derivation, one forward and one backward pass; one more forward pass for all but the Hessian.
     private mutating func gradient(_ kind: CurvatureKind, into gradient: inout MutableSpan<Float>) {
-        let (network, parameters, inputs, point) = (network, parameters, inputs, point)
+        let (network, parameters, inputs, point, u) = (network, parameters, inputs, point, residual)
         network.derive(point.span, into: &moved)
         if kind == .hessian {
             _ = network.gradient(parameters: point.span, inputs: inputs.view, labels: labels, into: &gradient, workspace: &moved)
@@ -71,7 +71,7 @@ struct GradientDifference: Sendable {
         case .gaussNewton: _ = network.loss(labels, &moved)
         case .empiricalFisher:
             var logits = moved.logits.mutableView
-            Network.project(&logits, on: residual)
+            Network.project(&logits, on: u)
         case .hessian, .tangentKernel: break
         }
         // A backward pass uses up what its forward pass left.

@@ -58,6 +58,7 @@ struct NetworkTangent: Sendable {
     /// H·v, summed over the batch, into every block of `target`; `v, target: [layout.count]`.
     mutating func product(_ kind: CurvatureKind, _ v: Span<Float>, into target: inout MutableSpan<Float>) {
         forward(v)
+        let u = residual
         switch kind {
         case .hessian:
             differentiateLoss()
@@ -65,7 +66,7 @@ struct NetworkTangent: Sendable {
         case .gaussNewton: differentiateLoss()
         case .empiricalFisher:
             var logits = outputTangent.mutableView
-            Network.project(&logits, on: residual)
+            Network.project(&logits, on: u)
         case .tangentKernel: break
         }
         // Of the linearised network the gradient of the outputs alone moves.
