@@ -79,6 +79,7 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .column_sums_of_squares = column_sums_of_squares,
     .sum_of_squares = sum_of_squares,
     .dot = dot,
+    .row_products = row_products,
     .maximum_magnitude = maximum_magnitude,
     .checksum = checksum,
     .momentum_step = momentum_step,

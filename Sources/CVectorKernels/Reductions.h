@@ -50,6 +50,27 @@ static double dot(const float *x, const float *y, size_t count) {
     return sum_of_wide_lanes(sum);
 }
 
+/// Of a few rows that share the loads of x, so that their latencies overlap; in float.
+INLINE void some_row_products(float *y, const float *rows, const float *x, size_t columns, int count) {
+    floats sum[4] = {{0}, {0}, {0}, {0}};
+    size_t i = 0;
+    for (; i + LANES <= columns; i += LANES) {
+        floats value = load(x + i);
+        for (int row = 0; row < count; row++) sum[row] += load(rows + row * columns + i) * value;
+    }
+    if (i < columns) {
+        floats value = load_some(x + i, columns - i);
+        for (int row = 0; row < count; row++) sum[row] += load_some(rows + row * columns + i, columns - i) * value;
+    }
+    for (int row = 0; row < count; row++) y[row] = sum_of_lanes(sum[row]);
+}
+
+static void row_products(float *y, const float *a, const float *x, size_t rows, size_t columns) {
+    size_t row = 0;
+    for (; row + 4 <= rows; row += 4) some_row_products(y + row, a + row * columns, x, columns, 4);
+    for (; row < rows; row++) some_row_products(y + row, a + row * columns, x, columns, 1);
+}
+
 /// As integers the magnitudes of floats keep their order, and every NaN lies above infinity: a NaN wins.
 static float maximum_magnitude(const float *x, size_t count) {
     ints greatest = {0};

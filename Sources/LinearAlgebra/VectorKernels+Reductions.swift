@@ -20,6 +20,20 @@ extension VectorKernels {
         }
     }
 
+    /// y[i] ← Σ_b a[i, b]·x[b] in float32, lane by lane: for rows of a few thousand. `a: [rows, columns]`, `x: [columns]`, `y: [rows]`.
+    public static func rowProducts(_ a: MatrixView, _ x: Span<Float>, into y: inout MutableSpan<Float>) {
+        precondition(x.count == a.columns && y.count == a.rows, "a product of the matrix' shape")
+        let (rows, columns) = (a.rows, a.columns)
+        unsafe a.elements.withUnsafeBufferPointer { a in
+            unsafe x.withUnsafeBufferPointer { x in
+                unsafe y.withUnsafeMutableBufferPointer { y in
+                    guard let a = a.baseAddress, let x = x.baseAddress, let y = y.baseAddress else { return }
+                    unsafe kernels.row_products(y, a, x, rows, columns)
+                }
+            }
+        }
+    }
+
     /// max |x|, 0 for no elements; a NaN wins over everything.
     public static func maximumMagnitude(_ x: Span<Float>) -> Float {
         unsafe x.withUnsafeBufferPointer { x in

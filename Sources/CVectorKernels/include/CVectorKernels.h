@@ -41,6 +41,9 @@ struct plumb_vector_kernels {
     void (*_Nonnull column_sums_of_squares)(double *_Nonnull sums, const float *_Nonnull x, size_t rows, size_t columns);
     double (*_Nonnull sum_of_squares)(const float *_Nonnull x, size_t count);
     double (*_Nonnull dot)(const float *_Nonnull x, const float *_Nonnull y, size_t count);
+    // y[i] = Σ_b a[i, b]·x[b] in float, each row's sum by lanes; short rows, as float adds up
+    void (*_Nonnull row_products)(
+        float *_Nonnull y, const float *_Nonnull a, const float *_Nonnull x, size_t rows, size_t columns);
     float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
     uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
 

@@ -10,8 +10,8 @@ struct TiledBasis: Sendable {
     private static let slab = 8
     private(set) var count = 0
     private let tiles: Int
-    /// By slab, then by tile; [8, 1024] each.
-    private var slabs: [[Matrix]] = []
+    /// Each [tiles, 8, 1024].
+    private var slabs: [AlignedVector] = []
 
     init(elements: Int) { tiles = Self.padded(elements) / Self.tile }
 
@@ -24,11 +24,12 @@ struct TiledBasis: Sendable {
     /// O(elements).
     mutating func append(_ vector: AlignedVector) {
         precondition(vector.count == tiles * Self.tile, "a vector of whole tiles")
-        let (slab, row, size) = (count / Self.slab, count % Self.slab * Self.tile, Self.tile)
-        if slab == slabs.count { slabs.append((0..<tiles).map { _ in Matrix(rows: Self.slab, columns: size) }) }
+        let (slab, row, size) = (count / Self.slab, count % Self.slab, Self.tile)
+        if slab == slabs.count { slabs.append(AlignedVector(count: tiles * Self.slab * size)) }
+        var elements = slabs[slab].mutableSpan
         for index in 0..<tiles {
-            var elements = slabs[slab][index].mutableSpan
-            var target = elements.part(row..<row + size)
+            let start = (index * Self.slab + row) * size
+            var target = elements.part(start..<start + size)
             VectorKernels.copy(vector.span.extracting(index * size..<(index + 1) * size), into: &target)
         }
         count += 1
@@ -41,44 +42,50 @@ struct TiledBasis: Sendable {
         let c = coefficients.map { Float($0) }
         var sums = Array(repeating: 0.0, count: products + 1)
         var partial = AlignedVector(count: products)
+        let (subtracted, multiplied) = (pieces(ofLast: c.count), pieces(ofLast: products))
         var all = w.mutableSpan
         var y = partial.mutableSpan
         for index in 0..<tiles {
             var part = all.part(index * Self.tile..<(index + 1) * Self.tile)
-            if !c.isEmpty { subtract(c, tile: index, from: &part) }
-            if products > 0 { multiply(part.span, tile: index, into: &y) }
+            for piece in subtracted {
+                let slab = slabs[piece.slab]
+                let elements = slab.span.extracting(piece.elements(ofTile: index))
+                let rows = MatrixView(elements, rows: piece.rows.count, columns: Self.tile)
+                BLAS.gemv(rows, transposed: true, c.span.extracting(piece.places), alpha: -1, beta: 1, into: &part)
+            }
+            for piece in multiplied {
+                let slab = slabs[piece.slab]
+                let elements = slab.span.extracting(piece.elements(ofTile: index))
+                var target = y.part(piece.places)
+                VectorKernels.rowProducts(
+                    MatrixView(elements, rows: piece.rows.count, columns: Self.tile), part.span, into: &target)
+            }
             for vector in 0..<products { sums[vector] += Double(y[vector]) }
             sums[products] += VectorKernels.sumOfSquares(part.span)
         }
         return sums
     }
 
-    /// The slabs that hold the last vectors: their rows, and the places of these among those vectors.
-    private func pieces(ofLast number: Int) -> [(slab: Int, rows: Range<Int>, places: Range<Int>)] {
+    /// Vectors of one slab: its rows, and their places among the last vectors.
+    private struct Piece {
+        var slab: Int
+        var rows: Range<Int>
+        var places: Range<Int>
+
+        /// Of the slab.
+        func elements(ofTile index: Int) -> Range<Int> {
+            let start = index * TiledBasis.slab
+            return (start + rows.lowerBound) * TiledBasis.tile..<(start + rows.upperBound) * TiledBasis.tile
+        }
+    }
+
+    private func pieces(ofLast number: Int) -> [Piece] {
         let first = count - number
+        if number == 0 { return [] }
         return (first / Self.slab..<(count + Self.slab - 1) / Self.slab).map { slab in
             let vectors = max(first, slab * Self.slab)..<min(count, (slab + 1) * Self.slab)
             let rows = vectors.lowerBound - slab * Self.slab..<vectors.upperBound - slab * Self.slab
-            return (slab, rows, vectors.lowerBound - first..<vectors.upperBound - first)
-        }
-    }
-
-    private func subtract(_ c: [Float], tile index: Int, from part: inout MutableSpan<Float>) {
-        for (slab, rows, places) in pieces(ofLast: c.count) {
-            let tile = slabs[slab][index]
-            let elements = tile.span.extracting(rows.lowerBound * Self.tile..<rows.upperBound * Self.tile)
-            let view = MatrixView(elements, rows: rows.count, columns: Self.tile)
-            BLAS.gemv(view, transposed: true, c.span.extracting(places), alpha: -1, beta: 1, into: &part)
-        }
-    }
-
-    private func multiply(_ part: Span<Float>, tile index: Int, into y: inout MutableSpan<Float>) {
-        for (slab, rows, places) in pieces(ofLast: y.count) {
-            let tile = slabs[slab][index]
-            let elements = tile.span.extracting(rows.lowerBound * Self.tile..<rows.upperBound * Self.tile)
-            let view = MatrixView(elements, rows: rows.count, columns: Self.tile)
-            var target = y.part(places)
-            BLAS.gemv(view, part, into: &target)
+            return Piece(slab: slab, rows: rows, places: vectors.lowerBound - first..<vectors.upperBound - first)
         }
     }
 }
