@@ -62,9 +62,11 @@ struct ChunkVectors: Sendable {
             scaleWork(by: Float(scale))
             values = basis.sweep(&work, subtracting: [], products: min(2, basis.count))
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
-        case .orthogonalise(let coefficients, let products):
-            values = basis.sweep(&work, subtracting: coefficients, products: products)
-        case .extend(let coefficients, let scale): extend(coefficients, Float(scale))
+        case .orthogonalise(let coefficients, let takesAll):
+            values = basis.sweep(
+                &work, subtracting: coefficients, products: takesAll ? basis.count : min(2, basis.count),
+                last: takesAll ? last : nil)
+        case .extend(let coefficients, let scale): extend(coefficients[0], coefficients[1], Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)
     }
@@ -129,8 +131,8 @@ struct ChunkVectors: Sendable {
         return (layers, sums)
     }
 
-    private mutating func extend(_ coefficients: [Double], _ scale: Float) {
-        if !coefficients.isEmpty { _ = basis.sweep(&work, subtracting: coefficients, products: 0) }
+    private mutating func extend(_ coefficients: [Double], _ before: [Double], _ scale: Float) {
+        basis.subtract(coefficients, from: &work, before, fromLast: &last)
         do {
             let work = work
             var v = last.mutableSpan

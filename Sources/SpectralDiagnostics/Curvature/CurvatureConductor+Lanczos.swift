@@ -15,7 +15,7 @@ extension CurvatureConductor {
     }
 
     private func orthogonalise(_ coefficients: [Double]) -> Phase {
-        .orthogonalise(coefficients, products: orthogonality.takesAll ? run.alphas.count : coefficients.count)
+        .orthogonalise(coefficients, takingAll: orthogonality.takesAll)
     }
 
     mutating func diagonalObserved(_ sums: [ChunkSums]) {
@@ -30,11 +30,13 @@ extension CurvatureConductor {
         phase = orthogonalise(run.alphas)
     }
 
+    /// `products`: of w with the last two vectors, or with all; ‖w‖²; of the last vector with those before it, where all are taken.
     mutating func orthogonalised(_ products: [Double]) {
-        let (left, square) = (Array(products.dropLast()), products.last ?? 0)
+        let count = orthogonality.takesAll ? run.alphas.count : min(2, run.alphas.count)
+        let (left, square, last) = (Array(products[..<count]), products[count], Array(products[(count + 1)...]))
         noteAsymmetry(left)
         let remainder = left.reduce(0) { $0 + $1 * $1 }
-        let corrects = orthogonality.corrects(left.map { $0 / square.squareRoot() })
+        let corrects = orthogonality.corrects(left.map { $0 / square.squareRoot() }, last: last)
         run.alphas[run.alphas.count - 1] += left.last ?? 0
         let beta = max(0, corrects ? square - remainder : square).squareRoot()
         run.betas.append(beta)
@@ -42,7 +44,7 @@ extension CurvatureConductor {
         let isComplete = run.alphas.count == min(options.steps, layout.dimension) || beta <= Self.breakdown * scale
         if isComplete || isConverged { return endRun() }
         orthogonality.append()
-        phase = .extend(corrects ? left : [], scale: 1 / beta)
+        phase = .extend(corrects ? [left, last] : [[], []], scale: 1 / beta)
     }
 
     private var isConverged: Bool {
@@ -50,9 +52,9 @@ extension CurvatureConductor {
         return ritz.largestError <= tolerance * abs(value)
     }
 
-    /// ⟨v_i, H·v_j⟩ against ⟨H·v_i, v_j⟩: β between neighbours; 0 between others, where v_j is orthogonal to all of them.
+    /// ⟨v_i, H·v_j⟩ against ⟨H·v_i, v_j⟩: β between neighbours; 0 between others, where v_j and v_{j−1} are orthogonal to all of them.
     private mutating func noteAsymmetry(_ overlaps: [Double]) {
-        guard orthogonality.takesAll && orthogonality.isSecond else { return }
+        guard orthogonality.takesAll && orthogonality.followsReading else { return }
         let square = overlaps.dropLast(2).reduce(asymmetry * asymmetry) { $0 + $1 * $1 }
         report.asymmetry = max(report.asymmetry, square.squareRoot())
     }

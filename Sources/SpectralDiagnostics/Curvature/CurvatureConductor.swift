@@ -22,8 +22,8 @@ public struct CurvatureConductor: Sendable {
 
     enum Phase: Hashable, Sendable {
         case measure, begin, product, project, observeDiagonal
-        case orthogonalise([Double], products: Int)
-        case extend([Double], scale: Double)
+        case orthogonalise([Double], takingAll: Bool)
+        case extend([[Double]], scale: Double)
         case finished
     }
 
@@ -54,7 +54,8 @@ public struct CurvatureConductor: Sendable {
         case .product: .product(step: step)
         case .project: .shards(.project(scale: 1 / Double(examples)))
         case .observeDiagonal: .shards(.observeDiagonal(dimension: layout.dimension))
-        case .orthogonalise(let coefficients, let products): .shards(.orthogonalise(coefficients: coefficients, products: products))
+        case .orthogonalise(let coefficients, let takesAll):
+            .shards(.orthogonalise(coefficients: coefficients, takingAll: takesAll))
         case .extend(let coefficients, let scale): .shards(.extend(coefficients: coefficients, scale: scale))
         case .finished: .finished(report)
         }

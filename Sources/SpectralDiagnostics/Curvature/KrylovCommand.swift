@@ -10,12 +10,12 @@ public enum KrylovCommand: Codable, Hashable, Sendable {
     /// From the start vector z/√d and w = H·z/√d of a run's first product: keeps s = z ∘ Hz. Answers ⟨s, s_q⟩ with the s of every run so
     /// far, this one last, and Σ s over each layer of the chunk.
     case observeDiagonal(dimension: Int)
-    /// w ← w − V·coefficients, of the last vectors. Answers w's products with the last `products` vectors of the basis, in their order, and
-    /// ‖w‖².
-    case orthogonalise(coefficients: [Double], products: Int)
-    /// Appends scale·(w − V·coefficients) to the basis, whose last vector it becomes; coefficients are of the last vectors, none for nothing
-    /// to subtract. Answers nothing.
-    case extend(coefficients: [Double], scale: Double)
+    /// w ← w − V·coefficients, of the last vectors. Answers w's products with the last two vectors, or with all of them, in their order, and
+    /// ‖w‖²; where all are taken, the last vector's products with those before it too.
+    case orthogonalise(coefficients: [Double], takingAll: Bool)
+    /// Appends scale·(w − V·c) to the basis, whose last vector it becomes, after taking V·d from what was its last; `coefficients` are
+    /// [c, d], c of the last vectors and d of those before the last, each empty for nothing to subtract. Answers nothing.
+    case extend(coefficients: [[Double]], scale: Double)
 }
 
 /// The partial results of one chunk.

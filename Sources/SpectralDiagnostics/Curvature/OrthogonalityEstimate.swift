@@ -28,10 +28,8 @@ struct OrthogonalityEstimate: Hashable, Sendable {
         return result
     }
 
-    /// The estimates have turned out too large by this factor's inverse.
-    mutating func scale(by factor: Double) {
-        present = present.map { $0 * factor + ($0 < 0 ? -Self.rounding : Self.rounding) }
-    }
+    /// The last vector is orthogonal to those before it but for rounding.
+    mutating func clear() { present = present.map { _ in Self.rounding } }
 
     /// The next vector has joined the basis with these overlaps.
     mutating func append(_ overlaps: [Double]) { (last, present) = (present, overlaps) }

@@ -3,28 +3,33 @@
 ///
 /// While no two vectors overlap by more than √ε, T is the projection of the matrix to rounding, as with full reorthogonalisation. The
 /// basis is read where the recurrence of the overlaps says that this may end, where cancellation leaves little of a product, and now and
-/// then to hold the recurrence against what is so. What is found is subtracted where it is near √ε, and from the next vector too, since
-/// each bears on the two that follow. Where the recurrence fails, the basis is read at every step from there on.
+/// then to hold the recurrence against what is so. What is found is subtracted from the vector at hand and, since the vectors that
+/// follow inherit the overlaps of two, from the basis' last one in the same reading. Where the recurrence fails, the basis is read at
+/// every step from there on.
 struct Reorthogonalisation: Hashable, Sendable {
     /// √2⁻²⁴: what two vectors may overlap by.
     private static let overlapMax = 0x1p-12
     /// A basis is read this often at least.
     private static let intervalMax = 16
+    /// Overlaps up to this are rounding's, and are left.
+    private static let negligible = 8 * OrthogonalityEstimate.rounding
 
     private var estimate = OrthogonalityEstimate()
     /// ω of the vector at hand.
     private var overlaps: [Double] = []
     /// Steps since the basis was read.
     private var interval = 0
+    /// Readings of the whole basis.
+    private var readings = 0
     private var isDistrusted = false
     /// What products err by along one vector, lately.
     private var noise = 0.0
     /// Whether little is left of the product at hand.
     private var cancels = false
-    /// Whether the vector at hand is held against the whole basis.
+    /// Whether the vector at hand, and the last one, are held against the whole basis.
     private(set) var takesAll = true
-    /// Whether what is found is subtracted, however little, and whether the vector before is orthogonal to rounding.
-    private(set) var isSecond = false
+    /// Whether the last two vectors are orthogonal to all before them but for rounding.
+    private(set) var followsReading = false
 
     /// A product has been projected on the last two vectors. `square` is its ‖w‖², `beta` what is estimated of its length once these are
     /// subtracted, `error` a sample of its error.
@@ -33,22 +38,22 @@ struct Reorthogonalisation: Hashable, Sendable {
         interval += 1
         overlaps = estimate.next(alphas: alphas, betas: betas, beta: beta, noise: noise)
         cancels = beta * beta <= 1e-2 * square
+        followsReading = interval == 1
+        // The first reading is followed by another, which shows how symmetric products are.
+        let isChecked = readings == 1 && followsReading
         takesAll =
-            isSecond || cancels || isDistrusted || interval >= Self.intervalMax || Self.largest(overlaps) > Self.overlapMax
+            cancels || isChecked || isDistrusted || interval >= Self.intervalMax || Self.largest(overlaps) > Self.overlapMax
     }
 
     /// Whether what was `found` is to be subtracted: products of the vector at hand with the last vectors, all of them if `takesAll`, over
-    /// its length. So little that it is rounding's never is.
-    mutating func corrects(_ found: [Double]) -> Bool {
+    /// its length; and then products of the `last` vector with those before it.
+    mutating func corrects(_ found: [Double], last: [Double]) -> Bool {
         let size = Self.largest(found)
-        var corrects = size > 8 * OrthogonalityEstimate.rounding
+        let corrects = max(size, Self.largest(last)) > Self.negligible
         if takesAll {
-            interval = 0
-            let expected = Self.largest(overlaps)
-            if size > 4 * max(expected, Self.overlapMax) && !cancels { isDistrusted = true }
-            corrects = corrects && (isSecond || cancels || isDistrusted || size > Self.overlapMax / 4)
-            if !corrects { estimate.scale(by: min(1, size / expected)) }
-            isSecond = corrects && !isSecond
+            if size > 4 * max(Self.largest(overlaps), Self.overlapMax) && !cancels { isDistrusted = true }
+            (interval, readings) = (0, readings + 1)
+            if corrects { estimate.clear() }
         }
         let kept = corrects ? found.map { _ in OrthogonalityEstimate.rounding } : found
         overlaps.replaceSubrange(overlaps.count - found.count..<overlaps.count, with: kept)
