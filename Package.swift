@@ -60,11 +60,12 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CAllocator"),
         .target(name: "CVectorKernels"),
         .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
         room("Checksums"),
-        room("LinearAlgebra", uses: ["COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
+        room("LinearAlgebra", uses: ["CAllocator", "COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
         room("StructuredLayers", uses: ["LinearAlgebra"]),
         room("Datasets", uses: ["LinearAlgebra", "CDigits", "CZlib", crypto]),
         room("SpectralDiagnostics", uses: ["StructuredLayers", "LinearAlgebra"]),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LinearAlgebra
 import RunStore
 import StructuredLayers
 
@@ -22,6 +23,7 @@ public enum PlumbProgram {
     ///
     /// - Parameter families: what `family` and `kind` in an experiment file may name.
     public static func main(families: LayerFamilies = .builtin) -> Never {
+        ProcessMemory.keepFreed()
         Invocation.$families.withValue(families) {
             do {
                 var command = try Plumb.parseAsRoot()
