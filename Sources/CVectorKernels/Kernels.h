@@ -80,6 +80,7 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .sum_of_squares = sum_of_squares,
     .dot = dot,
     .row_products = row_products,
+    .subtract_rows = subtract_rows,
     .maximum_magnitude = maximum_magnitude,
     .checksum = checksum,
     .momentum_step = momentum_step,

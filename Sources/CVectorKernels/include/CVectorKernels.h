@@ -44,6 +44,9 @@ struct plumb_vector_kernels {
     // y[i] = Σ_b a[i, b]·x[b] in float, each row's sum by lanes; short rows, as float adds up
     void (*_Nonnull row_products)(
         float *_Nonnull y, const float *_Nonnull a, const float *_Nonnull x, size_t rows, size_t columns);
+    // y[b] -= c[i]·a[i, b], rows in ascending order
+    void (*_Nonnull subtract_rows)(
+        float *_Nonnull y, const float *_Nonnull a, const float *_Nonnull c, size_t rows, size_t columns);
     float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
     uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
 

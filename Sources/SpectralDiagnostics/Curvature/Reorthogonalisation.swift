@@ -1,14 +1,14 @@
 /// When a Lanczos vector is orthogonalised against the whole basis, and when against its last two vectors alone: partial
 /// reorthogonalisation (Simon, 1984).
 ///
-/// While no two vectors overlap by more than √ε, T is the projection of the matrix to rounding, as with full reorthogonalisation. The
+/// While no two vectors overlap by more than about √ε, T is the projection of the matrix to rounding, as with full reorthogonalisation. The
 /// basis is read where the recurrence of the overlaps says that this may end, where cancellation leaves little of a product, and now and
 /// then to hold the recurrence against what is so. What is found is subtracted from the vector at hand and, since the vectors that
 /// follow inherit the overlaps of two, from the basis' last one in the same reading. Where the recurrence fails, the basis is read at
 /// every step from there on.
 struct Reorthogonalisation: Hashable, Sendable {
-    /// √2⁻²⁴: what two vectors may overlap by.
-    private static let overlapMax = 0x1p-12
+    /// What two vectors may overlap by: T errs by its square, which is about what a product errs by.
+    private static let overlapMax = 0x1p-10
     /// A basis is read this often at least.
     private static let intervalMax = 16
     /// Overlaps up to this are rounding's, and are left.

@@ -100,7 +100,7 @@ struct TiledBasis: Sendable {
             let slab = slabs[piece.slab]
             let rows = MatrixView(
                 slab.span.extracting(piece.elements(ofTile: index)), rows: piece.rows.count, columns: Self.tile)
-            BLAS.gemv(rows, transposed: true, c.span.extracting(piece.places), alpha: -1, beta: 1, into: &part)
+            VectorKernels.subtractRows(rows, times: c.span.extracting(piece.places), from: &part)
         }
     }
 
