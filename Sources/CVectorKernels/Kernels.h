@@ -1,6 +1,7 @@
 #pragma once
 // The kernels' one text, compiled once per instruction set into the table PLUMB_KERNEL_TABLE.
 #include "Optimizers.h"
+#include "Packed.h"
 #include "Reductions.h"
 #include "Transcendental.h"
 
@@ -80,7 +81,9 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .sum_of_squares = sum_of_squares,
     .dot = dot,
     .row_products = row_products,
-    .subtract_rows = subtract_rows,
+    .pack = pack,
+    .packed_products = packed_products,
+    .subtract_packed = subtract_packed,
     .maximum_magnitude = maximum_magnitude,
     .checksum = checksum,
     .momentum_step = momentum_step,

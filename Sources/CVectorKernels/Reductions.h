@@ -71,18 +71,6 @@ static void row_products(float *y, const float *a, const float *x, size_t rows, 
     for (; row < rows; row++) some_row_products(y + row, a + row * columns, x, columns, 1);
 }
 
-INLINE floats row_combination(floats y, const float *a, const float *c, size_t rows, size_t columns) {
-    for (size_t row = 0; row < rows; row++) y -= c[row] * load(a + row * columns);
-    return y;
-}
-
-static void subtract_rows(float *y, const float *a, const float *c, size_t rows, size_t columns) {
-    size_t i = 0;
-    for (; i + LANES <= columns; i += LANES) store(y + i, row_combination(load(y + i), a + i, c, rows, columns));
-    for (; i < columns; i++)
-        for (size_t row = 0; row < rows; row++) y[i] = y[i] - c[row] * a[row * columns + i];
-}
-
 /// As integers the magnitudes of floats keep their order, and every NaN lies above infinity: a NaN wins.
 static float maximum_magnitude(const float *x, size_t count) {
     ints greatest = {0};

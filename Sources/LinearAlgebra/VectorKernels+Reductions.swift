@@ -34,20 +34,6 @@ extension VectorKernels {
         }
     }
 
-    /// y[b] ← y[b] − Σ_i c[i]·a[i, b], rows in ascending order, reading and writing y once. `a: [rows, columns]`, `c: [rows]`, `y: [columns]`.
-    public static func subtractRows(_ a: MatrixView, times c: Span<Float>, from y: inout MutableSpan<Float>) {
-        precondition(c.count == a.rows && y.count == a.columns, "a product of the matrix' shape")
-        let (rows, columns) = (a.rows, a.columns)
-        unsafe a.elements.withUnsafeBufferPointer { a in
-            unsafe c.withUnsafeBufferPointer { c in
-                unsafe y.withUnsafeMutableBufferPointer { y in
-                    guard let a = a.baseAddress, let c = c.baseAddress, let y = y.baseAddress else { return }
-                    unsafe kernels.subtract_rows(y, a, c, rows, columns)
-                }
-            }
-        }
-    }
-
     /// max |x|, 0 for no elements; a NaN wins over everything.
     public static func maximumMagnitude(_ x: Span<Float>) -> Float {
         unsafe x.withUnsafeBufferPointer { x in

@@ -44,9 +44,16 @@ struct plumb_vector_kernels {
     // y[i] = Σ_b a[i, b]·x[b] in float, each row's sum by lanes; short rows, as float adds up
     void (*_Nonnull row_products)(
         float *_Nonnull y, const float *_Nonnull a, const float *_Nonnull x, size_t rows, size_t columns);
-    // y[b] -= c[i]·a[i, b], rows in ascending order
-    void (*_Nonnull subtract_rows)(
-        float *_Nonnull y, const float *_Nonnull a, const float *_Nonnull c, size_t rows, size_t columns);
+    // packed[i] ≈ x[i] / the scale returned, which is not finite when an x is not; `count` a multiple of 16, as `columns` below
+    float (*_Nonnull pack)(int16_t *_Nonnull packed, const float *_Nonnull x, size_t count);
+    // y[i] = scales[i]·Σ_b rows[i, b]·x[b] in float
+    void (*_Nonnull packed_products)(
+        float *_Nonnull y, const int16_t *_Nonnull rows, const float *_Nonnull scales, const float *_Nonnull x, size_t count,
+        size_t columns);
+    // y[b] -= c[i]·scales[i]·rows[i, b], rows in ascending order
+    void (*_Nonnull subtract_packed)(
+        float *_Nonnull y, const int16_t *_Nonnull rows, const float *_Nonnull scales, const float *_Nonnull c, size_t count,
+        size_t columns);
     float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
     uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
 

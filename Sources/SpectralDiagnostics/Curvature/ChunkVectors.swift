@@ -6,11 +6,9 @@ struct ChunkVectors: Sendable {
     /// Ranges of the pieces within the chunk.
     private let pieces: [Range<Int>]
     private var parameters: AlignedVector
-    private var basis: TiledBasis
+    private var basis: KrylovBasis
     /// S of S·H·S; the identity without it.
     private var scaling: AlignedVector?
-    /// The basis' last vector.
-    private var last: AlignedVector
     /// w.
     private var work: AlignedVector
     /// z ∘ Hz of each run.
@@ -20,10 +18,9 @@ struct ChunkVectors: Sendable {
         self.chunk = chunk
         let start = chunk.range.lowerBound
         pieces = chunk.pieces.map { $0.range.lowerBound - start..<$0.range.upperBound - start }
-        let length = TiledBasis.padded(chunk.range.count)
+        let length = KrylovBasis.padded(chunk.range.count)
         parameters = AlignedVector(count: chunk.range.count)
-        basis = TiledBasis(elements: chunk.range.count)
-        last = AlignedVector(count: length)
+        basis = KrylovBasis(elements: chunk.range.count)
         work = AlignedVector(count: length)
     }
 
@@ -38,7 +35,7 @@ struct ChunkVectors: Sendable {
     }
 
     func copyDirection(into target: inout MutableSpan<Float>) {
-        VectorKernels.copy(last.span.extracting(0..<chunk.range.count), into: &target)
+        VectorKernels.copy(basis.last.span.extracting(0..<chunk.range.count), into: &target)
         if let scaling { VectorKernels.multiply(&target, by: scaling.span) }
     }
 
@@ -60,12 +57,10 @@ struct ChunkVectors: Sendable {
         case .begin(let seed, let probe, let amplitude): begin(seed, probe, Float(amplitude))
         case .project(let scale):
             scaleWork(by: Float(scale))
-            values = basis.sweep(&work, subtracting: [], products: min(2, basis.count))
+            values = basis.sweep(&work, subtracting: [], takingAll: false)
         case .observeDiagonal(let dimension): (values, layers) = observeDiagonal(Float(dimension))
         case .orthogonalise(let coefficients, let takesAll):
-            values = basis.sweep(
-                &work, subtracting: coefficients, products: takesAll ? basis.count : min(2, basis.count),
-                last: takesAll ? last : nil)
+            values = basis.sweep(&work, subtracting: coefficients, takingAll: takesAll)
         case .extend(let coefficients, let scale): extend(coefficients[0], coefficients[1], Float(scale))
         }
         return ChunkSums(chunk: chunk.index, values: values, layers: layers)
@@ -75,16 +70,13 @@ struct ChunkVectors: Sendable {
         basis.removeAll()
         if probe == 0 { diagonals = [] }
         let generator = CounterRNG(seed: seed, purpose: "rademacher", index: UInt64(probe))
-        Self.drawSigns(chunk, generator, amplitude, into: &last)
-        basis.append(last)
+        basis.append(Self.signs(chunk, generator, amplitude))
     }
 
     /// Element i takes bit i mod 64 of word i / 64, i counting the whole flat vector.
-    private static func drawSigns(
-        _ chunk: KrylovChunk, _ generator: CounterRNG, _ amplitude: Float, into vector: inout AlignedVector
-    ) {
+    private static func signs(_ chunk: KrylovChunk, _ generator: CounterRNG, _ amplitude: Float) -> AlignedVector {
+        var vector = AlignedVector(count: KrylovBasis.padded(chunk.range.count))
         var v = vector.mutableSpan
-        VectorKernels.fill(&v, with: 0)
         for piece in chunk.pieces {
             var (word, bits) = (UInt64.max, UInt64(0))
             for element in piece.range {
@@ -95,6 +87,7 @@ struct ChunkVectors: Sendable {
                 v[element - chunk.range.lowerBound] = bits >> UInt64(element % 64) & 1 == 0 ? amplitude : -amplitude
             }
         }
+        return vector
     }
 
     private mutating func scaleWork(by factor: Float) {
@@ -103,7 +96,7 @@ struct ChunkVectors: Sendable {
     }
 
     private mutating func observeDiagonal(_ dimension: Float) -> (values: [Double], layers: [Int]) {
-        var observed = last
+        var observed = basis.last
         do {
             let work = work
             var s = observed.mutableSpan
@@ -132,13 +125,12 @@ struct ChunkVectors: Sendable {
     }
 
     private mutating func extend(_ coefficients: [Double], _ before: [Double], _ scale: Float) {
-        basis.subtract(coefficients, from: &work, before, fromLast: &last)
+        basis.subtract(coefficients, from: &work, andFromLast: before)
+        var next = work
         do {
-            let work = work
-            var v = last.mutableSpan
-            VectorKernels.copy(work.span, into: &v)
+            var v = next.mutableSpan
             VectorKernels.scale(&v, by: scale)
         }
-        basis.append(last)
+        basis.append(next)
     }
 }
