@@ -65,7 +65,9 @@ let package = Package(
         .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
         room("Checksums"),
-        room("LinearAlgebra", uses: ["CAllocator", "COpenBLAS", "CVectorKernels", crypto], settings: [.enableExperimentalFeature("Lifetimes")]),
+        room(
+            "LinearAlgebra", uses: ["CAllocator", "COpenBLAS", "CVectorKernels", crypto],
+            settings: [.enableExperimentalFeature("Lifetimes")]),
         room("StructuredLayers", uses: ["LinearAlgebra"]),
         room("Datasets", uses: ["LinearAlgebra", "CDigits", "CZlib", crypto]),
         room("SpectralDiagnostics", uses: ["StructuredLayers", "LinearAlgebra"]),

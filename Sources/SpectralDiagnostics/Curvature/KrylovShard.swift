@@ -5,7 +5,7 @@ import LinearAlgebra
 /// that the matrix is multiplied by.
 ///
 /// What it computes for a chunk depends on that chunk alone: the bits are the same however chunks are spread over shards.
-/// Memory: steps + probes + 3 vectors of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
+/// Memory: steps/2 + probes + 5 vectors of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
 public struct KrylovShard: Sendable {
     private var chunks: [ChunkVectors]
 
