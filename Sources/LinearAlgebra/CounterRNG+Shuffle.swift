@@ -2,8 +2,14 @@ extension CounterRNG {
     /// Puts the elements in a random order, every one equally likely (Fisher and Yates). O(count).
     public func shuffle(_ elements: inout MutableSpan<Float>) {
         var draws = Draws(self)
-        for last in stride(from: elements.count - 1, to: 0, by: -1) {
-            elements.swapAt(last, Int(draws.below(UInt64(last + 1))))
+        var partners = Array(repeating: 0, count: 256)
+        var last = elements.count - 1
+        // Draws first, then exchanges: so that the processor waits for many elements from far away at a time.
+        while last > 0 {
+            let count = min(last, partners.count)
+            for step in 0..<count { partners[step] = Int(draws.below(UInt64(last - step + 1))) }
+            for step in 0..<count { elements.swapAt(last - step, partners[step]) }
+            last -= count
         }
     }
 

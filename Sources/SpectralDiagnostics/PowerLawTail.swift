@@ -115,6 +115,7 @@ public struct PowerLawTail: Hashable, Sendable {
         // Fewer than eight eigenvalues are all tail.
         let last = isSmall ? max(0, eigenvalues.count - 8) : eigenvalues.count - 2
         var best: Fit?
+        var worst = -1
         var tailSum = logs.reduce(0, +)
         for start in 0...last {
             let n = Double(eigenvalues.count - start)
@@ -122,7 +123,7 @@ public struct PowerLawTail: Hashable, Sendable {
             tailSum -= logs[start]
             let alpha = 1 + (isSmall ? n - 1 : n) / excess
             guard excess > 0, alpha.isFinite,
-                let distance = distance(logs, from: start, alpha, below: best?.distance ?? .infinity)
+                let distance = distance(logs, from: start, alpha, below: best?.distance ?? .infinity, worst: &worst)
             else { continue }
             best = Fit(start: start, alpha: alpha, distance: distance)
         }
@@ -130,13 +131,24 @@ public struct PowerLawTail: Hashable, Sendable {
     }
 
     /// max_j |1 − (λ_j/x_min)^(1−α) − (j − start)/n|, or nil once it is at least `limit`.
-    private static func distance(_ logs: [Double], from start: Int, _ alpha: Double, below limit: Double) -> Double? {
-        let count = logs.count - start
+    ///
+    /// `worst` is where the last candidate failed: the next one often does there too, and then needs no other look.
+    private static func distance(
+        _ logs: [Double], from start: Int, _ alpha: Double, below limit: Double, worst: inout Int
+    ) -> Double? {
+        let count = Double(logs.count - start)
+        func gap(_ index: Int) -> Double {
+            let survival = ScalarMath.exp((1 - alpha) * (logs[index] - logs[start]))
+            return abs(1 - survival - Double(index - start) / count)
+        }
+        if worst >= start, gap(worst) >= limit { return nil }
         var largest = 0.0
-        for rank in 0..<count {
-            let survival = ScalarMath.exp((1 - alpha) * (logs[start + rank] - logs[start]))
-            largest = max(largest, abs(1 - survival - Double(rank) / Double(count)))
-            if largest >= limit { return nil }
+        for index in start..<logs.count {
+            largest = max(largest, gap(index))
+            if largest >= limit {
+                worst = index
+                return nil
+            }
         }
         return largest
     }

@@ -12,7 +12,7 @@ enum SingularValueSolver {
 
     /// Descending, min(m, n) of them. `w` is finite. O(m·n·min(m, n)).
     static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] {
-        let eigenvalues = try LAPACK.symmetricEigenvalues(DoubleMatrix.lowerGram(of: w))
+        let eigenvalues = try LAPACK.gramEigenvalues(of: w)
         guard let smallest = eigenvalues.first, let largest = eigenvalues.last else { return [] }
         if smallest < eigenvalueFloor * largest { return try LAPACK.singularValues(DoubleMatrix(w)) }
         return eigenvalues.reversed().map { $0.squareRoot() }
