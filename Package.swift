@@ -92,7 +92,7 @@ let package = Package(
         tests("TrainingTests", uses: ["Training"]),
         tests("WireProtocolTests", uses: ["WireProtocol", "Checksums"]),
         tests("TransportTests", uses: ["Transport"]),
-        tests("RunStoreTests", uses: ["RunStore", "Checksums"]),
+        tests("RunStoreTests", uses: ["RunStore", "Checksums", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("ClusterSimulatorTests", uses: ["ClusterSimulator"]),
         tests(
             "ClusterTests",

@@ -30,7 +30,7 @@ public enum Checkpoints {
     ) throws(SafetensorsError) -> String {
         var writer = SafetensorsWriter(metadata: [
             "format": format, "step": String(version), "timeline": String(timeline.rawValue),
-            "experiment": plan.experiment.resolvedYAML(),
+            "experiment": plan.experiment.resolvedYAML(), "data_digest": plan.data.digest,
             "weightsSHA256": weightsSHA256(state.parameters, plan.network.layout),
         ])
         for block in plan.network.layout.blocks {
@@ -48,6 +48,16 @@ public enum Checkpoints {
 
     private static func values(_ vector: AlignedVector, _ range: Range<Int>) -> [Float] {
         range.map { vector.span[$0] }
+    }
+
+    /// Checks that `data`, which the checkpoint's experiment names, is still what the parameters were trained on.
+    ///
+    /// - Throws: `ClusterError` when it is not. A checkpoint that does not say passes.
+    public static func requireData(of file: SafetensorsFile, _ data: ExperimentData) throws(ClusterError) {
+        guard let digest = file.metadata["data_digest"], digest != data.digest else { return }
+        throw .unusable(
+            "\(file.path) was trained on data with the digest \(digest.prefix(12)), but its experiment's data has \(data.digest.prefix(12)) "
+                + "now; put the old data back, or name other data on purpose with --set data.…")
     }
 
     /// Reads parameters and moments: what a complete checkpoint holds. Blocking.

@@ -58,7 +58,6 @@ final class RunRecorder {
     private let record: RunRecord
     private let display: (any RunDisplay)?
     private let log: Logger
-    private let budget: DiagnosticsBudget
     private var examiner: VersionExaminer
     private var times = StepTimes()
     private var lastLoss = Double.nan
@@ -74,10 +73,7 @@ final class RunRecorder {
     private var diskComplaint: String?
     private var test: Evaluation?
     private var weightsDigest: String?
-    /// The version whose step is looked at once the next one is there.
-    private var updated: WeightExamination?
-    /// Diagnostics whose stretching has been told of.
-    private var stretched: Set<DiagnosticsSpecification.Name> = []
+    private var diagnostics: DiagnosticsRecorder
     private var lastFlush = ContinuousClock.now
     private var eventFiles: EventFiles
 
@@ -86,7 +82,6 @@ final class RunRecorder {
         plan: TrainingPlan, tenure: RunTenure, display: (any RunDisplay)?, log: Logger, build: String, budget: DiagnosticsBudget,
         outlets: RecorderOutlets?
     ) throws {
-        self.budget = budget
         self.plan = plan
         directory = tenure.directory
         (timeline, startVersion, nextStep) = (tenure.timeline, tenure.version, tenure.version)
@@ -95,6 +90,7 @@ final class RunRecorder {
         self.log = log
         examiner = VersionExaminer(plan)
         record = try RunRecord(path: directory.recordPath)
+        diagnostics = DiagnosticsRecorder(plan: plan, record: record, budget: budget)
         eventFiles = EventFiles(of: directory, areWanted: plan.experiment.record.tensorboard)
         record.meta("plumb_version", build)
         record.meta("name", plan.experiment.name)
@@ -125,7 +121,8 @@ final class RunRecorder {
             case .membership, .event: break
             case .rolledBack(let version, let timeline):
                 isBetweenTimelines = false
-                (nextStep, heldCaptures, updated) = (version, [], nil)
+                (nextStep, heldCaptures) = (version, [])
+                diagnostics.forgetStep()
                 record.event(step: version, kind: "rolled back", subject: "run", detail: "timeline \(timeline.rawValue) begins")
             }
         }
@@ -150,8 +147,8 @@ final class RunRecorder {
         case .event(let step, let kind, let subject, let detail):
             record.event(step: step, kind: kind, subject: subject, detail: detail)
         case .diagnostics(let version, let name, let rows, let duration, let stretch):
-            write(rows, at: version)
-            note(name, duration, stretch, at: version)
+            diagnostics.write(rows, at: version)
+            diagnostics.note(name, duration, stretch, at: version)
         case .rollBack: try rollBack()
         case .rolledBack: break
         }
@@ -215,7 +212,7 @@ final class RunRecorder {
             report.step, trainLoss: report.trainLoss, trainAccuracy: report.trainAccuracy, gradientNorm: report.gradientNorm,
             clipScale: report.clipScale, learningRate: report.learningRate)
         record.stepTiming(report.step, wallSeconds: seconds, samplesPerSecond: rate, workers: workers)
-        write(report.diagnostics, at: report.step)
+        diagnostics.write(report.diagnostics, at: report.step)
         let left = plan.experiment.training.steps - report.step - 1
         display?.progress(
             RunProgress(
@@ -223,14 +220,6 @@ final class RunRecorder {
                 trainAccuracy: report.trainAccuracy, validationAccuracy: lastValidation?.accuracy,
                 samplesPerSecond: times.recentRate(batch: plan.experiment.training.batch),
                 secondsLeft: Double(left) * times.recentSeconds, workers: workers))
-    }
-
-    private func write(_ rows: [DiagnosticRow], at step: Step) {
-        for row in rows {
-            record.diagnostic(
-                step, layer: row.layer, diagnostic: row.diagnostic, quantity: row.quantity, value: row.value.number,
-                uncertainty: row.value.uncertainty, reason: row.value.reason)
-        }
     }
 
     private func takeHeldCaptures() throws {
@@ -248,8 +237,7 @@ final class RunRecorder {
         }
         let isLast = version == training.steps
         let parameters = capture.state.parameters
-        let diagnostics = plan.experiment.diagnostics
-        examine(parameters, version, isDue: diagnostics.isDue(at: version) || isLast && diagnostics.every > 0)
+        diagnostics.examine(parameters, version, caps: { examiner.capUtilisation(parameters) })
         if version > 0, isLast || (training.validateEvery > 0 && version.isMultiple(of: training.validateEvery)) {
             try validate(capture)
         }
@@ -266,65 +254,6 @@ final class RunRecorder {
             }
             weightsDigest = Checkpoints.weightsSHA256(parameters, plan.network.layout)
         }
-    }
-
-    /// T1 of a version, as far as the budget goes; and of the step that led to it, if it began with one that was looked at.
-    private func examine(_ parameters: AlignedVector, _ version: Step, isDue: Bool) {
-        var present = WeightExamination(plan, parameters, version: version)
-        if var before = updated, version == before.version + 1 {
-            measure(.update, at: before.version) { before.update(to: &present) }
-        }
-        updated = nil
-        guard isDue else { return }
-        let names = budget.admit(plan.experiment.diagnostics.select.filter { $0.tier == .onTheWeights }, at: version)
-        for name in names {
-            switch name {
-            case .update: updated = present
-            case .caps: measure(name, at: version) { plan.selected(examiner.capUtilisation(parameters)) }
-            default: measure(name, at: version) { present.rows(name) }
-            }
-        }
-        guard names.contains(.spectrum) else { return }
-        if updated != nil { updated = present }
-        for layer in present.spectra {
-            record.spectrum(
-                version, layer: layer.layer, tensor: layer.name, singularValues: layer.spectrum.singularValues.map { Float($0) })
-        }
-    }
-
-    private func measure(_ name: DiagnosticsSpecification.Name, at version: Step, _ rows: () -> [DiagnosticRow]) {
-        let start = ContinuousClock.now
-        write(rows(), at: version)
-        let duration = ContinuousClock.now - start
-        note(name, duration, budget.charge(name, duration, at: version), at: version)
-    }
-
-    /// That a diagnostic was taken; and, the first time that its interval was stretched, that it is.
-    private func note(
-        _ name: DiagnosticsSpecification.Name, _ duration: Duration, _ stretch: DiagnosticsBudget.Stretch?, at version: Step
-    ) {
-        record.measurement(version, name: name.rawValue, seconds: duration / .seconds(1), skipped: stretch?.skipped ?? 0)
-        guard let stretch, stretched.insert(name).inserted else { return }
-        let every = plan.experiment.diagnostics.interval(of: name)
-        record.event(
-            step: version, kind: "diagnostics interval", subject: name.rawValue,
-            detail: "asked for every \(every) steps; \(stretch.skipped) versions that were due were passed over to keep the budget")
-    }
-
-    /// Says of each diagnostic that the budget has put off how often it was taken.
-    private func noteIntervals() throws {
-        try flush()
-        let taken = (try? record.measurementCounts()) ?? [:]
-        for (name, skipped, last) in budget.outstanding {
-            let count = taken[name.rawValue] ?? 0
-            record.event(
-                step: plan.experiment.training.steps, kind: "diagnostics interval", subject: name.rawValue,
-                detail: count == 0
-                    ? "never taken: none of \(skipped) versions that were due left enough of the budget"
-                    : "taken \(count) times, last at version \(last ?? 0); \(skipped) versions that were due since then were passed over"
-            )
-        }
-        record.meta("diagnostics_share", String(budget.spentShare))
     }
 
     private func validate(_ capture: Capture) throws {
@@ -372,7 +301,8 @@ final class RunRecorder {
     /// Writes what is left and says what the run amounts to.
     func finish(elapsed: Duration) throws -> RunResult {
         guard let weightsDigest else { throw ClusterError.unusable("the run ended before its last version was recorded") }
-        try noteIntervals()
+        try flush()
+        diagnostics.noteIntervals()
         try flush()
         let contributions = try record.contributions()
         let training = plan.experiment.training

@@ -23,14 +23,15 @@ struct Evaluate: ParsableCommand {
 
     func run() throws {
         BLAS.useOneThread()
-        let file = try SafetensorsFile(try Inspect.checkpoint(checkpoint))
+        let file = try SafetensorsFile(try CheckpointPath.resolved(checkpoint))
         guard let text = file.metadata["experiment"] else {
             throw RefusedInput(
                 "\(file.path): the file does not say which experiment it belongs to; evaluate a checkpoint of a plumb run")
         }
         let experiment = try Experiment(yaml: text, source: file.path, overrides: overrides)
         let plan = try ExperimentOptions.plan(experiment)
-        let parameters = try Checkpoints.parameters(of: file, layout: plan.network.layout)
+        if !overrides.contains(where: { $0.hasPrefix("data.") }) { try Checkpoints.requireData(of: file, plan.data) }
+        let parameters = try file.parameters(plan.network.layout)
         var examiner = VersionExaminer(plan)
         var rows: [String: [String: Double]] = [:]
         var table = TextTable("split", "examples", "loss", "accuracy")

@@ -24,8 +24,14 @@ struct ExportTensorBoard: ParsableCommand {
         if to == nil && CoordinatorLease.isHeld(of: directory) {
             throw RefusedInput("\(path): the run goes on and may be writing these files itself; pass --to DIR")
         }
-        let log = try TensorBoardLog(of: directory.recordPath, in: to ?? directory.tensorboardPath)
-        try log.update()
+        let target = to ?? directory.tensorboardPath
+        let log: TensorBoardLog
+        do {
+            log = try TensorBoardLog(of: directory.recordPath, in: target)
+            try log.update()
+        } catch let error as SystemError {
+            throw RefusedInput("\(target): the event files cannot be written (\(error)); pass --to DIR that this user may write")
+        }
         print("wrote \(log.path); look at it with: tensorboard --logdir \(log.path)")
     }
 }

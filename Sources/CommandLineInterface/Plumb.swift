@@ -24,12 +24,14 @@ struct Plumb: ParsableCommand {
 enum ExitStatus {
     static func of(_ error: any Error) -> Int32? {
         switch error {
-        case is ExperimentError, is DatasetError, is EndpointError, is SafetensorsError, is SnapshotError, is RefusedInput: 3
+        case is ExperimentError, is DatasetError, is EndpointError, is SafetensorsError, is SnapshotError,
+            is RunRecordError, is RefusedInput:
+            3
         case ClusterError.interrupted: 130
         case ClusterError.refused: 3
         case is ClusterError, is TrainingError, is TransportError, is RunDirectoryError: 1
-        case is ExitCode, is CleanExit, is ValidationError: nil
-        default: "\(type(of: error))" == "CommandError" ? nil : 1
+        case is ExitCode, is CleanExit: nil
+        default: Plumb.exitCode(for: error) == .validationFailure ? 2 : "\(type(of: error))" == "CommandError" ? nil : 1
         }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RunStore
 import StructuredLayers
 
 /// The whole command line, for a program of its own: the built-in `plumb`, or a researcher's with more layer families.
@@ -34,7 +35,9 @@ public enum PlumbProgram {
     private static func exit(with error: any Error) -> Never {
         let code = ExitStatus.of(error)
         guard let code else { Plumb.exit(withError: error) }
-        try? FileHandle.standardError.write(contentsOf: Array("\(Invocation.program): \(error)\n".utf8))
+        let text = code == 2 ? Plumb.fullMessage(for: error) : "\(Invocation.program): \(error)"
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).escapedForTerminal }
+        try? FileHandle.standardError.write(contentsOf: Array("\(lines.joined(separator: "\n"))\n".utf8))
         Foundation.exit(code)
     }
 }

@@ -33,7 +33,7 @@ extension DiagnosticsSpecification {
         case layerJacobians = "layer-jacobians"
         /// D11: the product of the layers' Lipschitz bounds, and a lower bound on the network's constant.
         case lipschitz
-        /// D13: fixed points of the network iterated.
+        /// D13: fixed points of each square layer, iterated.
         case fixedPoints = "fixed-points"
         /// D14 to D18: the loss's Hessian and its relatives.
         case curvature

@@ -14,6 +14,8 @@ public struct DiagnosticsSpecification: Hashable, Sendable {
     public var probeEvery: Step
     /// Training examples that a probe round evaluates, a multiple of `training.partitions`.
     public var probeExamples: Int
+    /// The smaller side of the largest matrices of which all singular values are found; of larger ones the 32 largest.
+    public var completeUpTo: Int
     /// Runs of Lanczos from random signs in an examination of the curvature.
     public var lanczosRuns: Int
     /// Products with the Hessian that a run takes at most.
@@ -42,6 +44,7 @@ extension DiagnosticsSpecification {
         let probes = select.contains { $0.tier == .onProbes } ? Int(every) : 0
         probeEvery = Step(try section.integer("probeEvery", default: probes, in: Self.intervals))
         probeExamples = try Self.probeExamples(section, partitions: partitions)
+        completeUpTo = try section.integer("completeUpTo", default: 1024, in: 1...65_536)
         lanczosRuns = try section.integer("lanczosRuns", default: 4, in: 1...1024)
         lanczosSteps = try section.integer("lanczosSteps", default: 24, in: 1...1024)
         try section.finish()
@@ -92,8 +95,8 @@ extension DiagnosticsSpecification {
         [
             ("every", .plain("\(every)")), ("select", .list(select.map(\.rawValue))), ("layers", .list(layers)),
             ("budget", .plain(budget.map { "\($0)%" } ?? "none")), ("probeEvery", .plain("\(probeEvery)")),
-            ("probeExamples", .plain("\(probeExamples)")), ("lanczosRuns", .plain("\(lanczosRuns)")),
-            ("lanczosSteps", .plain("\(lanczosSteps)")),
+            ("probeExamples", .plain("\(probeExamples)")), ("completeUpTo", .plain("\(completeUpTo)")),
+            ("lanczosRuns", .plain("\(lanczosRuns)")), ("lanczosSteps", .plain("\(lanczosSteps)")),
         ]
     }
 }

@@ -3,23 +3,22 @@ import GRDB
 
 /// A run's record, `run.sqlite`, for those who look at it while or after it is written: in pieces, in the order of the writing.
 ///
-/// Every call blocks and throws what SQLite says. Rows have numbers that grow within a table until a replay takes rows out.
+/// Every call blocks and throws `RunRecordError`. Rows have numbers that grow within a table until a replay takes rows out.
 public final class RunHistory {
+    private let path: String
     private let queue: DatabaseQueue
 
     /// Opens the record at `path`, to read it and nothing else.
     public init(reading path: String) throws {
-        var configuration = Configuration()
-        configuration.readonly = true
-        configuration.busyMode = .timeout(5)
-        queue = try DatabaseQueue(path: path, configuration: configuration)
+        self.path = path
+        queue = try RecordFile.openForReading(path)
     }
 
     public func close() throws { try queue.close() }
 
     /// A fact of the run.
     public func meta(_ key: String) throws -> String? {
-        try queue.read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
+        try read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
     }
 
     public struct Step: Hashable, Sendable {
@@ -40,7 +39,7 @@ public final class RunHistory {
             SELECT s.*, t.wall_seconds, t.samples_per_second FROM steps s LEFT JOIN step_timings t USING (step)
             WHERE s.step > ? ORDER BY s.step LIMIT ?
             """
-        return try queue.read { database in
+        return try read { database in
             try Row.fetchAll(database, sql: sql, arguments: [row, limit]).map { row in
                 Step(
                     step: row["step"], trainLoss: row["train_loss"] ?? .nan, trainAccuracy: row["train_accuracy"],
@@ -88,6 +87,13 @@ public final class RunHistory {
             (self.value, self.uncertainty, self.reason) = (value, uncertainty, reason)
         }
 
+        /// Whether a quantity is a node of D17's quadrature or its weight: a table over its numbers, and no course over steps.
+        public static func isNode(_ quantity: String) -> Bool {
+            ["density_node_", "density_weight_"].contains { prefix in
+                quantity.hasPrefix(prefix) && quantity.dropFirst(prefix.count).allSatisfy(\.isNumber)
+            }
+        }
+
         init(_ row: Row) {
             self.row = row["row"]
             step = row["step"]
@@ -110,12 +116,12 @@ public final class RunHistory {
         let sql = """
             SELECT rowid AS row, * FROM layer_diagnostics WHERE diagnostic = ? AND quantity = ? ORDER BY step, layer
             """
-        return try queue.read { try Row.fetchAll($0, sql: sql, arguments: [diagnostic, quantity]).map(Quantity.init) }
+        return try read { try Row.fetchAll($0, sql: sql, arguments: [diagnostic, quantity]).map(Quantity.init) }
     }
 
     /// The quantities that the run has measured, in the order of their first rows.
     public func measuredQuantities() throws -> [(diagnostic: String, quantity: String)] {
-        try queue.read { database in
+        try read { database in
             try Row.fetchAll(database, sql: "SELECT diagnostic, quantity FROM layer_diagnostics GROUP BY 1, 2 ORDER BY MIN(rowid)")
                 .map { ($0["diagnostic"], $0["quantity"]) }
         }
@@ -128,6 +134,10 @@ public final class RunHistory {
         public var tensor: String
         /// Descending.
         public var singularValues: [Float]
+        /// How many the matrix has; nil in a record of schema version 2.
+        public var total: Int?
+        /// Whether all of them are here, as far as the record says.
+        public var isComplete: Bool { total.map { $0 == singularValues.count } ?? true }
     }
 
     /// Up to `limit` spectra after number `row`.
@@ -135,7 +145,7 @@ public final class RunHistory {
         try rows("SELECT rowid AS row, * FROM spectra", after: row, limit).map { row in
             Spectrum(
                 row: row["row"], step: row["step"], layer: row["layer"], tensor: row["tensor"],
-                singularValues: Self.floats(row["singular_values"]))
+                singularValues: Self.floats(row["singular_values"]), total: row["total"])
         }
     }
 
@@ -149,7 +159,7 @@ public final class RunHistory {
 
     /// Events of one kind, in their order.
     public func events(kind: String) throws -> [Event] {
-        try queue.read { database in
+        try read { database in
             try Row.fetchAll(database, sql: "SELECT * FROM events WHERE kind = ? ORDER BY id", arguments: [kind]).map { row in
                 Event(
                     unixMilliseconds: row["at_unix_ms"], step: row["step"], kind: row["kind"], subject: row["subject"],
@@ -158,8 +168,12 @@ public final class RunHistory {
         }
     }
 
+    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try RecordFile.explaining(path) { try queue.read(body) }
+    }
+
     private func rows(_ select: String, after row: Int64, _ limit: Int) throws -> [Row] {
-        try queue.read { try Row.fetchAll($0, sql: "\(select) WHERE rowid > ? ORDER BY rowid LIMIT ?", arguments: [row, limit]) }
+        try read { try Row.fetchAll($0, sql: "\(select) WHERE rowid > ? ORDER BY rowid LIMIT ?", arguments: [row, limit]) }
     }
 
     /// Little-endian float32; bytes that are left over are left out.

@@ -6,7 +6,7 @@ import GRDB
 /// Rows are gathered and written in one transaction by `flush`; one thread at a time uses a record.
 public final class RunRecord {
     /// The version of the tables.
-    public static let schemaVersion = 2
+    public static let schemaVersion = 3
 
     private let queue: DatabaseQueue
     private var pending: [PendingRow] = []
@@ -34,24 +34,15 @@ public final class RunRecord {
     }
 
     /// Opens a record that somebody else may be writing, to read it and nothing else. Blocking.
-    public init(reading path: String) throws {
-        var configuration = Configuration()
-        configuration.readonly = true
-        configuration.busyMode = .timeout(5)
-        queue = try DatabaseQueue(path: path, configuration: configuration)
-    }
+    ///
+    /// - Throws: `RunRecordError`.
+    public init(reading path: String) throws { queue = try RecordFile.openForReading(path) }
 
     /// Opens the record at `path`, with its tables. Blocking.
+    ///
+    /// - Throws: `RunRecordError` when a newer plumb made it, or what SQLite says.
     public init(path: String) throws {
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(5)
-        configuration.prepareDatabase { database in
-            // A snapshot follows the rows of the steps before it: what was flushed must outlive a loss of power.
-            try database.execute(sql: "PRAGMA synchronous = FULL")
-        }
-        queue = try DatabaseQueue(path: path, configuration: configuration)
-        try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
-        try queue.write { try $0.execute(sql: Self.schema) }
+        queue = try RecordFile.openForWriting(path)
         add("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [String(Self.schemaVersion)])
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         add("INSERT OR IGNORE INTO meta VALUES ('begun_unix_ms', ?)", [String(now)])
@@ -230,10 +221,12 @@ public final class RunRecord {
         add("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?)", [Int64(step), name, seconds, skipped])
     }
 
-    /// Singular values, descending, as little-endian float32.
-    public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float]) {
+    /// Singular values, descending, as little-endian float32: the largest of a matrix that has `total` of them, or all.
+    ///
+    /// `residual` is the largest of the distances within which each is known; nil without a value.
+    public func spectrum(_ step: UInt64, layer: Int, tensor: String, singularValues: [Float], total: Int, residual: Double?) {
         let bytes = singularValues.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } }
-        addRepeatable("spectra", step, [Int64(step), layer, tensor, singularValues.count, Data(bytes)])
+        addRepeatable("spectra", step, [Int64(step), layer, tensor, singularValues.count, Data(bytes), total, residual])
     }
 
     public func membership(
@@ -253,28 +246,4 @@ public final class RunRecord {
     public func checkpoint(_ step: UInt64, file: String, sha256: String, kind: String) {
         add("INSERT INTO checkpoints VALUES (?, ?, ?, ?)", [Int64(step), file, sha256, kind])
     }
-
-    private static let schema = """
-        CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS steps(step INTEGER PRIMARY KEY, train_loss REAL, train_accuracy REAL NOT NULL,
-          gradient_norm REAL, clip_scale REAL NOT NULL, learning_rate REAL NOT NULL);
-        CREATE TABLE IF NOT EXISTS step_timings(step INTEGER PRIMARY KEY, wall_seconds REAL NOT NULL,
-          samples_per_second REAL NOT NULL, workers INTEGER NOT NULL);
-        CREATE TABLE IF NOT EXISTS contributions(step INTEGER NOT NULL, worker TEXT NOT NULL, microbatches INTEGER NOT NULL,
-          PRIMARY KEY(step, worker));
-        CREATE TABLE IF NOT EXISTS validations(step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL, accuracy REAL NOT NULL,
-          count INTEGER NOT NULL, is_best INTEGER NOT NULL, PRIMARY KEY(step, split));
-        CREATE TABLE IF NOT EXISTS layer_diagnostics(step INTEGER NOT NULL, layer INTEGER, diagnostic TEXT NOT NULL,
-          quantity TEXT NOT NULL, value REAL, uncertainty REAL, reason TEXT);
-        CREATE INDEX IF NOT EXISTS layer_diagnostics_by_quantity ON layer_diagnostics(diagnostic, quantity, step, layer);
-        CREATE TABLE IF NOT EXISTS measurements(step INTEGER NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL,
-          skipped INTEGER NOT NULL, PRIMARY KEY(step, name));
-        CREATE TABLE IF NOT EXISTS spectra(step INTEGER NOT NULL, layer INTEGER NOT NULL, tensor TEXT NOT NULL, count INTEGER NOT NULL,
-          singular_values BLOB NOT NULL, PRIMARY KEY(step, tensor));
-        CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY AUTOINCREMENT, at_unix_ms INTEGER NOT NULL, step INTEGER NOT NULL,
-          kind TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS membership(generation INTEGER NOT NULL, step INTEGER NOT NULL, worker TEXT NOT NULL,
-          host TEXT NOT NULL, change TEXT NOT NULL, members INTEGER NOT NULL, reason TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS checkpoints(step INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, kind TEXT NOT NULL);
-        """
 }

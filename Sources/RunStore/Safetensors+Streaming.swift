@@ -4,12 +4,12 @@ extension SafetensorsFile {
     /// - Throws: `SafetensorsError` when the file ends early or cannot be read.
     public func read(_ tensor: TensorDescription, into target: inout MutableSpan<Float>) throws(SafetensorsError) {
         precondition(target.count == tensor.count, "one element of the target for each of the tensor")
-        let start = dataStart + tensor.range.lowerBound
-        if tensor.element == .f32 {
+        let (element, start) = (try readable(tensor), dataStart + tensor.range.lowerBound)
+        if element == .f32 {
             var bytes = unsafe target.mutableBytes
             return try fill(&bytes, at: start)
         }
-        let (size, length) = (tensor.element.bytes, tensor.count)
+        let (size, length) = (element.bytes, tensor.count)
         let step = (4 << 20) / size
         var chunk = [UInt8](repeating: 0, count: min(step, length) * size)
         for first in stride(from: 0, to: length, by: step) {
@@ -20,8 +20,30 @@ extension SafetensorsFile {
                 var bytes = unsafe span.mutableBytes
                 try fill(&bytes, at: start + first * size)
             }
-            unsafe Self.convert(chunk.span.bytes, tensor.element, into: &target, from: first, count)
+            unsafe Self.convert(chunk.span.bytes, element, into: &target, from: first, count)
         }
+    }
+
+    /// The largest |x| of a tensor of float64, NaN and infinity left out; nil when it has neither 0 nor a number. O(elements). Blocking; any thread.
+    ///
+    /// - Throws: as `read(_:into:)`.
+    public func largestMagnitude(ofDoubles tensor: TensorDescription) throws(SafetensorsError) -> Double? {
+        precondition(tensor.element == .f64, "elements of float64")
+        var largest: Double?
+        let step = (4 << 20) / 8
+        for first in stride(from: 0, to: tensor.count, by: step) {
+            var chunk = [UInt64](repeating: 0, count: min(step, tensor.count - first))
+            do {
+                var span = chunk.mutableSpan
+                var bytes = unsafe span.mutableBytes
+                try fill(&bytes, at: dataStart + tensor.range.lowerBound + first * 8)
+            }
+            for bits in chunk {
+                let magnitude = abs(Double(bitPattern: UInt64(littleEndian: bits)))
+                if magnitude.isFinite { largest = max(largest ?? 0, magnitude) }
+            }
+        }
+        return largest
     }
 
     private func fill(_ bytes: inout MutableRawSpan, at offset: Int) throws(SafetensorsError) {

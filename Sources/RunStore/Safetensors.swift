@@ -7,47 +7,11 @@ public struct SafetensorsError: Error, Hashable, Sendable, CustomStringConvertib
 
     init(_ path: String, _ sentence: String) {
         self.path = path
-        self.sentence = sentence
+        // It may quote names of a hostile file.
+        self.sentence = sentence.escapedForTerminal
     }
 
     public var description: String { "\(path): \(sentence)" }
-}
-
-/// A tensor as a safetensors header describes it.
-public struct TensorDescription: Hashable, Sendable {
-    public var name: String
-    /// The format's own names.
-    public enum Element: String, Hashable, Sendable, CaseIterable {
-        case f64 = "F64", f32 = "F32", f16 = "F16", bf16 = "BF16"
-        case f8e5m2 = "F8_E5M2", f8e4m3 = "F8_E4M3"
-        case i64 = "I64", i32 = "I32", i16 = "I16", i8 = "I8"
-        case u64 = "U64", u32 = "U32", u16 = "U16", u8 = "U8", bool = "BOOL"
-
-        public var bytes: Int {
-            switch self {
-            case .f64, .i64, .u64: 8
-            case .f32, .i32, .u32: 4
-            case .f16, .bf16, .i16, .u16: 2
-            case .f8e5m2, .f8e4m3, .i8, .u8, .bool: 1
-            }
-        }
-
-        /// Whether the elements are numbers with a fraction, as weights are.
-        public var isFloatingPoint: Bool {
-            switch self {
-            case .f64, .f32, .f16, .bf16, .f8e5m2, .f8e4m3: true
-            case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: false
-            }
-        }
-    }
-
-    public var element: Element
-    public var shape: [Int]
-    /// Bytes of the data part.
-    public var range: Range<Int>
-
-    /// The product of the shape; 1 for a scalar.
-    public var count: Int { shape.reduce(1, *) }
 }
 
 /// An open file that values may share; closed with the last of them.
@@ -87,24 +51,41 @@ public struct SafetensorsFile: Sendable {
         (tensors, metadata) = try SafetensorsHeader.parse(header, path: path, dataBytes: size - dataStart)
     }
 
-    /// The bytes of a tensor. Blocking.
+    /// The bytes of a tensor. Blocking; any thread.
     public func bytes(of tensor: TensorDescription) throws(SafetensorsError) -> [UInt8] {
         try Self.read(file, path, at: dataStart + tensor.range.lowerBound, count: tensor.range.count)
     }
 
     /// The elements of a tensor as float32, whatever its element type. Blocking.
     public func floats(of tensor: TensorDescription) throws(SafetensorsError) -> [Float] {
-        let bytes = try bytes(of: tensor)
-        return (0..<tensor.count).map { Self.float(bytes, $0, tensor.element) }
+        let (element, bytes) = (try readable(tensor), try bytes(of: tensor))
+        return (0..<tensor.count).map { Self.float(bytes, $0, element) }
+    }
+
+    /// The element type of a tensor that can be read.
+    func readable(_ tensor: TensorDescription) throws(SafetensorsError) -> TensorDescription.Element {
+        if let element = tensor.element { return element }
+        let known = TensorDescription.Element.allCases.map(\.rawValue).joined(separator: ", ")
+        throw SafetensorsError(
+            path, "\(tensor.name) has the element type \(tensor.elementName), which is not read here; convert it to one of \(known)"
+        )
     }
 
     /// The tensor of this name.
     public func tensor(named name: String) -> TensorDescription? { tensors.first { $0.name == name } }
 
     private static func open(_ path: String) throws(SafetensorsError) -> OpenFile {
-        do { return OpenFile(try PosixFile.open(path, 0)) } catch {
-            throw SafetensorsError(path, "the file cannot be opened (\(error)); check the path")
+        let (file, status): (OpenFile, PosixFile.Status)
+        do {
+            // A pipe that nobody writes would be waited for.
+            file = OpenFile(try PosixFile.open(path, O_RDONLY | O_NONBLOCK))
+            status = try file.file.status()
+        } catch { throw SafetensorsError(path, "the file cannot be opened (\(error)); check the path") }
+        guard status.isRegular else {
+            let kind = status.isDirectory ? "a directory" : "a pipe or a device"
+            throw SafetensorsError(path, "this is \(kind), and a safetensors file is read at many places; name a file on a disk")
         }
+        return file
     }
 
     private static func read(_ file: OpenFile, _ path: String, at offset: Int, count: Int) throws(SafetensorsError) -> [UInt8] {
@@ -154,72 +135,5 @@ public struct SafetensorsFile: Sendable {
         if bits & 0x7F == 0x7F { return .nan }
         if exponent == 0 { return sign * mantissa * 0x1p-9 }
         return sign * Float(sign: .plus, exponent: exponent - 7, significand: 1 + mantissa / 8)
-    }
-}
-
-/// The JSON header of a safetensors file, from bytes that nobody vouches for.
-enum SafetensorsHeader {
-    static func parse(_ bytes: [UInt8], path: String, dataBytes: Int) throws(SafetensorsError) -> (
-        [TensorDescription], [String: String]
-    ) {
-        let parsed = try? JSONSerialization.jsonObject(with: Data(bytes))
-        guard let object = parsed as? [String: Any] else {
-            throw SafetensorsError(path, "the header is not a JSON object; this is no safetensors file, or a damaged one")
-        }
-        var (tensors, metadata) = ([TensorDescription](), [String: String]())
-        for (name, value) in object {
-            if name == "__metadata__" {
-                guard let strings = value as? [String: String] else {
-                    throw SafetensorsError(path, "__metadata__ holds something that is not text; the file is damaged")
-                }
-                metadata = strings
-            } else {
-                tensors.append(try tensor(name, value, path))
-            }
-        }
-        tensors.sort { ($0.range.lowerBound, $0.range.upperBound, $0.name) < ($1.range.lowerBound, $1.range.upperBound, $1.name) }
-        var end = 0
-        for tensor in tensors {
-            guard tensor.range.lowerBound == end else {
-                throw SafetensorsError(
-                    path,
-                    "the data of \(tensor.name) begins at \(tensor.range.lowerBound), but what is before it ends at \(end); the file is damaged"
-                )
-            }
-            end = tensor.range.upperBound
-        }
-        guard end == dataBytes else {
-            throw SafetensorsError(
-                path, "the header describes \(end) bytes of data, but the file has \(dataBytes); it is truncated or damaged")
-        }
-        return (tensors, metadata)
-    }
-
-    private static func tensor(_ name: String, _ value: Any, _ path: String) throws(SafetensorsError) -> TensorDescription {
-        guard let fields = value as? [String: Any], let type = fields["dtype"] as? String, let shape = fields["shape"] as? [Int],
-            let offsets = fields["data_offsets"] as? [Int], offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
-            shape.allSatisfy({ $0 >= 0 })
-        else {
-            throw SafetensorsError(path, "the header does not say dtype, shape and data_offsets of \(name); the file is damaged")
-        }
-        guard let element = TensorDescription.Element(rawValue: type) else {
-            let known = TensorDescription.Element.allCases.map(\.rawValue).joined(separator: ", ")
-            throw SafetensorsError(
-                path, "\(name) has the element type \(type), which is not read here; convert it to one of \(known)")
-        }
-        var bytes = element.bytes
-        for size in shape {
-            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-            guard !overflow else {
-                throw SafetensorsError(path, "the shape of \(name) is larger than any file; the file is damaged")
-            }
-            bytes = product
-        }
-        guard bytes == offsets[1] - offsets[0] else {
-            throw SafetensorsError(
-                path, "\(name) has the shape \(shape) and \(offsets[1] - offsets[0]) bytes, which do not agree; the file is damaged"
-            )
-        }
-        return TensorDescription(name: name, element: element, shape: shape, range: offsets[0]..<offsets[1])
     }
 }

@@ -32,13 +32,25 @@ public struct MarchenkoPastur: Hashable, Sendable {
     }
 
     /// The median, by halving; to about 1e-12.
-    public var median: Double {
+    public var median: Double { place(medianTurns(weight: 0)) }
+
+    /// The median of the M eigenvalues of real matrices of this size on average: the law's own is that of infinitely many, and 3 % above
+    /// it for M = 16. The mean density has a term in 1/M, ¼ at each edge less 1/(2π√((x − a)(b − x))) (Dumitriu and Edelman, 2006).
+    public func median(of count: Int) -> Double { place(medianTurns(weight: 1 / Double(count))) }
+
+    /// At x, a < x < b.
+    public func density(_ x: Double) -> Double {
+        ((upperEdge - x) * (x - lowerEdge)).squareRoot() / (2 * Double.pi * ratio * x)
+    }
+
+    /// Where the law's distribution and `weight` of that term, which integrates to ¼ − u, reach ½.
+    private func medianTurns(weight: Double) -> Double {
         var (low, high) = (0.0, 0.5)
         for _ in 0..<52 {
             let middle = (low + high) / 2
-            if share(turns: middle) < 0.5 { low = middle } else { high = middle }
+            if share(turns: middle) + weight * (0.25 - middle) < 0.5 { low = middle } else { high = middle }
         }
-        return place(low)
+        return low
     }
 
     private func place(_ turns: Double) -> Double {

@@ -13,6 +13,8 @@ public struct MatrixSpectrum: Sendable {
     public let columns: Int
     /// How many matrices the singular values are of.
     public let slices: Int
+    /// How many singular values the matrices have, known or not.
+    public var total: Int { min(rows, columns) * slices }
     /// Descending; empty when they cannot be had, as the other fields then say.
     public let singularValues: [Double]
     /// Within which each singular value is known.
@@ -21,7 +23,11 @@ public struct MatrixSpectrum: Sendable {
     public let isComplete: Bool
     /// σ₁.
     public let spectralNorm: Measured
-    /// σ_min; n/a when it is below what rounding of the elements to float32 makes.
+    /// What the elements had been rounded to before they came here.
+    public let precision: ElementPrecision
+    /// Below which singular values can be made by that.
+    let rounding: RoundingFloor
+    /// σ_min; n/a when it is below u·‖W‖_F, which rounding of the elements can make.
     public let smallestSingularValue: Measured
     /// ‖W‖_F, summed in float64.
     public let frobeniusNorm: Measured
@@ -37,20 +43,21 @@ public struct MatrixSpectrum: Sendable {
     public let orthogonalityNorm: Measured
 
     /// Examines a matrix.
-    public init(of w: MatrixView, completeUpTo: Int = 1024) {
-        self.init(Self.find(w, completeUpTo: completeUpTo), rows: w.rows, columns: w.columns, slices: 1)
+    public init(of w: MatrixView, completeUpTo: Int = 1024, precision: ElementPrecision = .float32) {
+        self.init(Self.find(w, completeUpTo, precision), rows: w.rows, columns: w.columns, slices: 1, precision)
     }
 
     /// Examines matrices of one shape as one spectrum; of several, which are the places of a convolution's kernel and small, all
     /// singular values are found.
-    public init(ofAll slices: [Matrix], completeUpTo: Int = 1024) {
+    public init(ofAll slices: [Matrix], completeUpTo: Int = 1024, precision: ElementPrecision = .float32) {
         var found = Found()
-        for slice in slices { found.append(Self.find(slice.view, completeUpTo: slices.count == 1 ? completeUpTo : .max)) }
-        self.init(found, rows: slices.first?.rows ?? 0, columns: slices.first?.columns ?? 0, slices: slices.count)
+        for slice in slices { found.append(Self.find(slice.view, slices.count == 1 ? completeUpTo : .max, precision)) }
+        self.init(found, rows: slices.first?.rows ?? 0, columns: slices.first?.columns ?? 0, slices: slices.count, precision)
     }
 
-    private init(_ found: Found, rows: Int, columns: Int, slices: Int) {
+    private init(_ found: Found, rows: Int, columns: Int, slices: Int, _ precision: ElementPrecision) {
         (self.rows, self.columns, self.slices) = (rows, columns, slices)
+        (self.precision, rounding) = (precision, found.rounding)
         let isEmpty = rows == 0 || columns == 0 || slices == 0
         let reason = isEmpty ? "the matrix is empty" : found.reason
         if let reason, isEmpty || !found.isFinite {
@@ -81,12 +88,11 @@ public struct MatrixSpectrum: Sendable {
         }
         stableRank = .value(found.squares / (largest * largest))
         effectiveRank = isComplete ? .value(Self.effectiveRank(singularValues)) : partial
-        let rounding = Double(Float.ulpOfOne) / 2 * found.squares.squareRoot()
         if !isComplete {
             (smallestSingularValue, conditionNumber) = (partial, partial)
-        } else if smallest < rounding {
+        } else if smallest < rounding.bound {
             let text =
-                "rank deficient: the smallest singular value, \(smallest), is below what rounding the elements to float32 makes"
+                "rank deficient: the smallest singular value, \(smallest), is below what rounding the elements to \(precision.name) can make"
             (smallestSingularValue, conditionNumber) = (.unavailable(text), .unavailable(text))
         } else {
             smallestSingularValue = .value(smallest, uncertainty: found.residuals[last])
@@ -122,6 +128,7 @@ extension MatrixSpectrum {
         var values: [Double] = []
         var residuals: [Double] = []
         var squares = 0.0
+        var rounding = RoundingFloor()
         var isFinite = true
         var isComplete = true
         var reason: String?
@@ -130,6 +137,7 @@ extension MatrixSpectrum {
             values += other.values
             residuals += other.residuals
             squares += other.squares
+            rounding.widen(to: other.rounding)
             isFinite = isFinite && other.isFinite
             isComplete = isComplete && other.isComplete
             reason = reason ?? other.reason
@@ -139,7 +147,7 @@ extension MatrixSpectrum {
     /// Steps of Golub and Kahan's method, and how many of its values are kept.
     private static let (steps, leading) = (96, 32)
 
-    private static func find(_ w: MatrixView, completeUpTo: Int) -> Found {
+    private static func find(_ w: MatrixView, _ completeUpTo: Int, _ precision: ElementPrecision) -> Found {
         var found = Found(squares: VectorKernels.sumOfSquares(w.elements))
         if w.rows == 0 || w.columns == 0 { return found }
         if !VectorKernels.allFinite(w.elements) {
@@ -147,6 +155,7 @@ extension MatrixSpectrum {
             found.reason = "the matrix holds NaN or infinity"
             return found
         }
+        found.rounding = RoundingFloor(of: w, precision)
         found.isComplete = min(w.rows, w.columns) <= completeUpTo
         do {
             if found.isComplete {

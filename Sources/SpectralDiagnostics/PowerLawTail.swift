@@ -37,11 +37,12 @@ public struct PowerLawTail: Hashable, Sendable {
     ///   - singularValues: of a matrix, in any order.
     ///   - rows, columns: the matrix's shape.
     ///   - precision: ε of the arithmetic that the singular values come from.
+    ///   - elements: what the matrix's elements were rounded to, for reasons.
     public init(
         singularValues: [Double], rows: Int, columns: Int, convention: Convention = .resolved,
-        precision: Double = Double(Float.ulpOfOne)
+        precision: Double = Double(Float.ulpOfOne), elements: String = ElementPrecision.float32.name
     ) {
-        switch Self.tail(singularValues, longer: max(rows, columns), convention, precision) {
+        switch Self.tail(singularValues, longer: max(rows, columns), convention, precision, elements) {
         case .found(let fit, let eigenvalues): self.init(fit, eigenvalues)
         case .missing(let reason): self.init(unavailable: reason)
         }
@@ -53,7 +54,9 @@ public struct PowerLawTail: Hashable, Sendable {
         case missing(String)
     }
 
-    private static func tail(_ singularValues: [Double], longer: Int, _ convention: Convention, _ precision: Double) -> Tail {
+    private static func tail(
+        _ singularValues: [Double], longer: Int, _ convention: Convention, _ precision: Double, _ elements: String
+    ) -> Tail {
         let largest = singularValues.reduce(0, max)
         if let reason = reason(against: singularValues, largest) { return .missing(reason) }
         let floor = Double(longer) * precision * largest
@@ -65,9 +68,12 @@ public struct PowerLawTail: Hashable, Sendable {
         let count = eigenvalues.count
         switch convention {
         case .resolved where count < 50:
-            return .missing("\(count) eigenvalues above rounding are too few for a tail; 50 are needed")
+            let are = count == 1 ? "eigenvalue above rounding to \(elements) is" : "eigenvalues above rounding to \(elements) are"
+            return .missing("\(count) \(are) too few for a tail; 50 are needed")
         case .weightwatcher where count < 2:
-            return .missing("\(count) eigenvalues above 1e-5 are too few for a tail; 2 are needed")
+            return .missing(
+                "\(count == 1 ? "1 eigenvalue above 1e-5 is" : "\(count) eigenvalues above 1e-5 are") too few for a tail; 2 are needed"
+            )
         default: break
         }
         if eigenvalues[count - 1] <= eigenvalues[0] * (1 + 1e-4) {

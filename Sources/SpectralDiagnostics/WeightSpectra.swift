@@ -7,9 +7,8 @@ import LinearAlgebra
 /// Tier T1; twice the spectrum. Oracle: the parts' own.
 public struct WeightSpectra: Sendable {
     public let spectrum: MatrixSpectrum
-    /// D2: bounds on σ₁.
-    public let lower: Measured
-    public let upper: Measured
+    /// D2.
+    public let bracket: NormBracket
     /// D5.
     public let tail: PowerLawTail
     /// D6.
@@ -27,40 +26,34 @@ public struct WeightSpectra: Sendable {
     ///
     /// - Parameters:
     ///   - control: the generator of the random order; nil for no control.
-    public init(of matrices: consuming [Matrix], completeUpTo: Int = 1024, control generator: CounterRNG?) {
+    ///   - precision: what the elements were stored in.
+    public init(
+        of matrices: consuming [Matrix], completeUpTo: Int = 1024, precision: ElementPrecision = .float32,
+        control generator: CounterRNG?
+    ) {
         let slices = consume matrices
-        let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo)
+        let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision)
         self.init(spectrum, of: consume slices, completeUpTo: completeUpTo, control: generator)
     }
 
-    /// Examines matrices whose spectrum is known.
+    /// Examines matrices whose spectrum is known, and perhaps the bracket of its norm.
     public init(
-        _ spectrum: MatrixSpectrum, of matrices: consuming [Matrix], completeUpTo: Int = 1024, control generator: CounterRNG?
+        _ spectrum: MatrixSpectrum, of matrices: consuming [Matrix], completeUpTo: Int = 1024, bracket: NormBracket? = nil,
+        control generator: CounterRNG?
     ) {
         var slices = consume matrices
         let (rows, columns) = (slices.first?.rows ?? 0, slices.first?.columns ?? 0)
         self.spectrum = spectrum
-        if spectrum.isComplete || slices.count != 1 {
-            (lower, upper) = Self.bracket(spectrum.spectralNorm)
-        } else {
-            let matrix = slices[0]
-            lower = Self.bracket(spectrum.spectralNorm).0
-            upper = NormBracket.quickUpperBound(of: matrix.view)
-        }
+        self.bracket = bracket ?? NormBracket(spectrum, of: slices)
         (tail, bulk) = Self.laws(spectrum)
         guard let generator, spectrum.isComplete, spectrum.spectralNorm.number ?? 0 > 0 else {
             control = nil
             return
         }
         Self.shuffle(&slices, generator, rows: rows, columns: columns)
-        let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo)
+        let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: spectrum.precision)
         let laws = Self.laws(shuffled)
         control = Control(singularValues: shuffled.singularValues, tail: laws.0, bulk: laws.1)
-    }
-
-    private static func bracket(_ norm: Measured) -> (Measured, Measured) {
-        guard let value = norm.number, let error = norm.uncertainty else { return (norm, norm) }
-        return (.value(max(0, value - error)), .value(value + error))
     }
 
     private static func laws(_ spectrum: MatrixSpectrum) -> (PowerLawTail, NoiseBulk) {
@@ -69,13 +62,16 @@ public struct WeightSpectra: Sendable {
             let reason = spectrum.effectiveRank.reason ?? "not all singular values are known"
             return (PowerLawTail(unavailable: reason), NoiseBulk(unavailable: reason))
         }
-        // What rounding the elements to float32 makes is no tail.
-        let rounding = Double(Float.ulpOfOne) / 2 * (spectrum.frobeniusNorm.number ?? 0)
+        // What rounding the elements makes is no tail.
+        let floor = spectrum.rounding.expected
         let largest = values.first ?? 0
-        let precision = largest > 0 ? rounding / largest / Double(max(rows, columns)) : 0
+        let precision = largest > 0 ? floor / largest / Double(max(rows, columns)) : 0
         return (
-            PowerLawTail(singularValues: values, rows: rows, columns: columns, precision: precision),
-            NoiseBulk(singularValues: values, rows: rows, columns: columns)
+            PowerLawTail(
+                singularValues: values, rows: rows, columns: columns, precision: precision, elements: spectrum.precision.name),
+            NoiseBulk(
+                singularValues: values, rows: rows, columns: columns, slices: spectrum.slices, floor: floor,
+                elements: spectrum.precision.name)
         )
     }
 
@@ -106,10 +102,13 @@ extension WeightSpectra {
             DiagnosticRow(diagnostic, layer: layer, quantity, value)
         }
         let absent = Measured.unavailable(
-            spectrum.isComplete ? "no control was asked for, or all elements are zero" : "no control without the whole spectrum")
+            spectrum.spectralNorm.reason
+                ?? (!spectrum.isComplete
+                    ? "no control without the whole spectrum"
+                    : spectrum.spectralNorm.number == 0 ? "all elements are zero" : "no control was asked for"))
         return [
             row("D1", "spectral_norm", spectrum.spectralNorm), row("D1", "frobenius_norm", spectrum.frobeniusNorm),
-            row("D2", "spectral_norm_lower", lower), row("D2", "spectral_norm_upper", upper),
+            row("D2", "spectral_norm_lower", bracket.lower), row("D2", "spectral_norm_upper", bracket.upper),
             row("D3", "sigma_min", spectrum.smallestSingularValue), row("D3", "condition_number", spectrum.conditionNumber),
             row("D4", "stable_rank", spectrum.stableRank), row("D4", "effective_rank", spectrum.effectiveRank),
             row("D5", "alpha", tail.alpha), row("D5", "tail_start", tail.tailStart), row("D5", "tail_distance", tail.distance),

@@ -42,10 +42,22 @@ public struct TrainingPlan: Sendable {
             partitions = try PartitionPlan(
                 examples: data.train.count, partitions: training.partitions, batch: training.batch, seed: experiment.seed)
         } catch { throw ExperimentError(source: experiment.name, "\(error)") }
+        try Self.requireProbeExamples(experiment, of: data.train.count)
         tree = ReductionTree(partitions: training.partitions)
         update = ParameterUpdate(optimizer: experiment.optimizer, blocks: blocks, batch: training.batch)
         scalarsPerFrame = max(1, chunkLimits.elementsMax / 2)
         statistics = StatisticsLayout(depth: experiment.model.depth)
+    }
+
+    /// A probe that evaluated examples twice would state narrower intervals than it has earned.
+    private static func requireProbeExamples(_ experiment: Experiment, of count: Int) throws(ExperimentError) {
+        let (diagnostics, partitions) = (experiment.diagnostics, experiment.training.partitions)
+        let largest = count / partitions * partitions
+        guard !diagnostics.probes.isEmpty, diagnostics.probeEvery > 0, diagnostics.probeExamples > largest else { return }
+        throw ExperimentError(
+            source: experiment.name,
+            "diagnostics.probeExamples is \(diagnostics.probeExamples), but there are only \(count) training examples in \(partitions) "
+                + "partitions; \(largest) is the most")
     }
 
     /// B/M, the examples of one microbatch.

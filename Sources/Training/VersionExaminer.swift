@@ -20,7 +20,8 @@ public struct Evaluation: Hashable, Sendable {
 public struct VersionExaminer {
     private let plan: TrainingPlan
     private var full: NetworkWorkspace
-    private static let batch = 256
+    /// Examples that are evaluated at once.
+    static let batch = 256
 
     public init(_ plan: TrainingPlan) {
         self.plan = plan

@@ -27,8 +27,11 @@ public struct WeightExamination: Sendable {
     }
     /// D1 of every map.
     public private(set) lazy var spectra = maps.map {
-        LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view))
+        LayerSpectrum(layer: $0.layer, name: $0.name, spectrum: MatrixSpectrum(of: $0.matrix.view, completeUpTo: completeUpTo))
     }
+    /// D2 of every map, which costs as much as D1 where that is not complete.
+    private lazy var brackets = zip(maps, spectra).map { NormBracket($1.spectrum, of: [$0.matrix]) }
+    private var completeUpTo: Int { plan.experiment.diagnostics.completeUpTo }
 
     /// Begins to look at `parameters`; O(1).
     public init(_ plan: TrainingPlan, _ parameters: AlignedVector, version: Step) {
@@ -36,10 +39,15 @@ public struct WeightExamination: Sendable {
     }
 
     /// D1–D7 of every map, each beside a control.
-    private lazy var examined = zip(maps, spectra).map { map, layer in
-        WeightSpectra(
-            layer.spectrum, of: [map.matrix],
-            control: CounterRNG(seed: plan.experiment.seed, purpose: "control", index: UInt64(map.layer)))
+    private lazy var examined = examine(controlSeed: plan.experiment.seed)
+
+    private mutating func examine(controlSeed: UInt64?) -> [WeightSpectra] {
+        zip(zip(maps, spectra), brackets).map { pair, bracket in
+            let (map, layer) = pair
+            let control = controlSeed.map { CounterRNG(seed: $0, purpose: "control", index: UInt64(map.layer)) }
+            return WeightSpectra(
+                layer.spectrum, of: [map.matrix], completeUpTo: completeUpTo, bracket: bracket, control: control)
+        }
     }
 
     /// The rows of a diagnostic of the weights.
@@ -47,7 +55,7 @@ public struct WeightExamination: Sendable {
         let rows =
             switch name {
             case .spectrum:
-                zip(maps, spectra).flatMap { WeightSpectra($1.spectrum, of: [$0.matrix], control: nil).rows(layer: $0.layer) }
+                zip(maps, examine(controlSeed: nil)).flatMap { $1.rows(layer: $0.layer) }
             case .tails, .noiseBulk: zip(maps, examined).flatMap { $1.rows(layer: $0.layer) }
             default: preconditionFailure("\(name.rawValue) is not a diagnostic of one version's weights")
             }
@@ -61,7 +69,8 @@ public struct WeightExamination: Sendable {
             var change = after.matrix
             var elements = change.mutableSpan
             VectorKernels.subtract(before.matrix.span, from: &elements)
-            return UpdateSpectrum(of: MatrixSpectrum(of: change.view), from: layer.spectrum).rows(layer: before.layer)
+            let spectrum = MatrixSpectrum(of: change.view, completeUpTo: completeUpTo)
+            return UpdateSpectrum(of: spectrum, from: layer.spectrum).rows(layer: before.layer)
         }
     }
 }

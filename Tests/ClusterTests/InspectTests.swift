@@ -1,56 +1,23 @@
 import Foundation
 import Testing
 
-/// A safetensors file of any element types, made here so that it is independent of what reads it.
-private struct TensorFile {
-    var tensors: [(name: String, element: String, shape: [Int], bytes: Data)] = []
-
-    mutating func add(_ name: String, _ shape: [Int], _ values: (Int) -> Float) {
-        let floats = (0..<shape.reduce(1, *)).map(values)
-        tensors.append((name, "F32", shape, Data(floats.flatMap { Self.littleEndian($0.bitPattern) })))
-    }
-
-    static func littleEndian(_ bits: some FixedWidthInteger) -> [UInt8] {
-        (0..<bits.bitWidth / 8).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
-    }
-
-    func write(to path: String) throws {
-        var (header, data) = ([String: Any](), Data())
-        for tensor in tensors {
-            header[tensor.name] = [
-                "dtype": tensor.element, "shape": tensor.shape, "data_offsets": [data.count, data.count + tensor.bytes.count],
-            ]
-            data += tensor.bytes
-        }
-        let text = try JSONSerialization.data(withJSONObject: header)
-        try (Data(Self.littleEndian(UInt64(text.count))) + text + data).write(to: URL(filePath: path))
-    }
-}
-
-/// Multiples of 1/8 below 2, which every element type holds exactly; the same for the same place.
-private func element(_ index: Int) -> Float {
-    var bits = UInt32(truncatingIfNeeded: index) &* 2_654_435_761
-    bits = (bits ^ bits >> 15) &* 2_246_822_519
-    return Float(Int((bits ^ bits >> 13) % 31) - 15) / 8
-}
-
 @Suite("plumb inspect on files")
 struct InspectTests {
     /// What is no ordinary matrix, and one that is.
     private static func hardFile(_ folder: String) throws -> String {
         var file = TensorFile()
-        file.add("plain.weight", [64, 80], element)
-        file.add("conv.weight", [16, 12, 3, 3], element)
-        file.add("conv1d.weight", [16, 12, 5], element)
+        file.add("plain.weight", [64, 80], exactElement)
+        file.add("conv.weight", [16, 12, 3, 3], exactElement)
+        file.add("conv1d.weight", [16, 12, 5], exactElement)
         file.add("scalar", []) { _ in 1 }
         file.add("bias", [9]) { _ in 1 }
         file.add("empty.weight", [0, 5]) { _ in 1 }
         file.add("one.weight", [1, 1]) { _ in 3 }
-        file.add("row.weight", [1, 90], element)
+        file.add("row.weight", [1, 90], exactElement)
         file.add("zero.weight", [60, 60]) { _ in 0 }
         file.add("rank1.weight", [60, 60]) { Float(1 + $0 / 60) * Float(1 + $0 % 60) }
         file.add("identity.weight", [60, 60]) { $0 / 60 == $0 % 60 ? 1 : 0 }
-        file.add("nan.weight", [60, 60]) { $0 == 7 ? .nan : 1 }
+        file.add("undefined.weight", [60, 60]) { $0 == 7 ? .nan : 1 }
         file.add("infinite.weight", [60, 60]) { $0 == 7 ? .infinity : 1 }
         file.add("five.weight", [2, 2, 2, 2, 2]) { _ in 1 }
         file.tensors.append(("counts", "I32", [2, 2], Data(repeating: 1, count: 16)))
@@ -59,12 +26,12 @@ struct InspectTests {
         return path
     }
 
-    private static func tensors(_ outcome: Program.Outcome) -> [String: [String: Any]] {
+    static func tensors(_ outcome: Program.Outcome) -> [String: [String: Any]] {
         let list = outcome.json["tensors"] as? [[String: Any]] ?? []
         return Dictionary(list.map { ($0["name"] as? String ?? "", $0) }) { first, _ in first }
     }
 
-    private static func quantities(_ tensor: [String: Any]?, _ kind: String) -> [String: Any] {
+    static func quantities(_ tensor: [String: Any]?, _ kind: String) -> [String: Any] {
         (tensor?["quantities"] as? [String: Any])?[kind] as? [String: Any] ?? [:]
     }
 
@@ -84,7 +51,10 @@ struct InspectTests {
             #expect(table.filter { $0.count > 120 }.isEmpty)
             #expect(table.contains("not examined, as a vector has no spectrum: bias"))
             #expect(table.contains("not examined, as I32 elements are no weights: counts"))
-            #expect(table.contains("n/a, the matrix holds NaN or infinity: nan.weight, infinite.weight"))
+            #expect(table.contains("n/a, the matrix holds NaN or infinity: undefined.weight, infinite.weight"))
+            #expect(table.contains("n/a, spikes, soft: half of the singular values are zero: there is no bulk: rank1.weight"))
+            #expect(
+                table.contains { $0.hasPrefix("n/a, α: 1 eigenvalue above rounding is too few") && $0.contains("rank1.weight") })
             #expect(!table.contains { $0.contains("control") })
             let tensors = Self.tensors(try Program.run(["inspect", path, "--json"]))
             #expect(tensors.count == 11)
@@ -101,8 +71,8 @@ struct InspectTests {
     func elementTypes() throws {
         try Program.inTemporaryFolder { folder in
             var file = TensorFile()
-            file.add("w", [60, 70], element)
-            let floats = (0..<60 * 70).map(element)
+            file.add("w", [60, 70], exactElement)
+            let floats = (0..<60 * 70).map(exactElement)
             file.tensors += [
                 ("f64", "F64", [60, 70], Data(floats.flatMap { TensorFile.littleEndian(Double($0).bitPattern) })),
                 ("f16", "F16", [60, 70], Data(floats.flatMap { TensorFile.littleEndian(Float16($0).bitPattern) })),
@@ -138,14 +108,14 @@ struct InspectTests {
         try Program.inTemporaryFolder { folder in
             let (first, second) = ("\(folder)/a.safetensors", "\(folder)/b.safetensors")
             var (before, after) = (TensorFile(), TensorFile())
-            before.add("w", [40, 30], element)
-            after.add("w", [40, 30]) { element($0) * 1.5 }
-            before.add("same", [4, 4], element)
-            after.add("same", [4, 4], element)
-            before.add("reshaped", [4, 6], element)
-            after.add("reshaped", [6, 4], element)
-            before.add("old", [4, 4], element)
-            after.add("new", [4, 4], element)
+            before.add("w", [40, 30], exactElement)
+            after.add("w", [40, 30]) { exactElement($0) * 1.5 }
+            before.add("same", [4, 4], exactElement)
+            after.add("same", [4, 4], exactElement)
+            before.add("reshaped", [4, 6], exactElement)
+            after.add("reshaped", [6, 4], exactElement)
+            before.add("old", [4, 4], exactElement)
+            after.add("new", [4, 4], exactElement)
             try before.write(to: first)
             try after.write(to: second)
             let outcome = try Program.run(["inspect", first, second, "--json"])
@@ -154,6 +124,7 @@ struct InspectTests {
             #expect(abs((values["relative_update_spectral_norm"] ?? 0) - 0.5) < 1e-12)
             #expect(abs((values["relative_update_frobenius_norm"] ?? 0) - 0.5) < 1e-12)
             #expect(Self.quantities(tensors["same"], "values")["update_spectral_norm"] as? Double == 0)
+            #expect(Self.quantities(tensors["same"], "reasons")["update_stable_rank"] as? String == "nothing changed")
             let reason = Self.quantities(tensors["reshaped"], "reasons")["update_spectral_norm"] as? String
             #expect(reason == "the shapes differ: [4, 6] and [6, 4]")
             #expect(outcome.json["onlyInFirst"] as? [String] == ["old"] && outcome.json["onlyInSecond"] as? [String] == ["new"])

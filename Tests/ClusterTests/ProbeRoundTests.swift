@@ -48,6 +48,89 @@ struct ProbeRoundTests {
         }
     }
 
+    @Test("a budget of nothing measures nothing between steps, and the record says so of every diagnostic")
+    func budgetOfNothing() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, "every: 10, select: [all], budget: 0, probeExamples: 16")
+            let run = try FamilyBitsTests.train([file, "--run-dir", "\(folder)/run", "--set", "cluster.workers=1"])
+            #expect(run.status == 0, "\(run.errors)")
+            let record = RunFolder(path: "\(folder)/run")
+            #expect(try record.numbers("SELECT COUNT(*) FROM measurements") == [0])
+            #expect(try record.numbers("SELECT COUNT(*) FROM layer_diagnostics WHERE diagnostic = 'D1'") == [0])
+            #expect(try record.numbers("SELECT COUNT(*) FROM layer_diagnostics WHERE diagnostic = 'D12'") != [0])
+            let said = try record.texts("SELECT subject FROM events WHERE kind = 'diagnostics interval' ORDER BY subject")
+            #expect(["spectrum", "tails", "update", "caps", "jacobian", "curvature"].allSatisfy(said.contains), "\(said)")
+        }
+    }
+
+    @Test("a probe of more examples than there are is refused before anything is trained")
+    func tooManyExamples() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, "every: 10, select: [all], probeExamples: 200")
+            let run = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/run"])
+            #expect(run.status != 0)
+            #expect(run.errors.contains("diagnostics.probeExamples is 200") && run.errors.contains("is the most"), "\(run.errors)")
+        }
+    }
+
+    /// What only other experiments measure, or `plumb inspect --data`.
+    static let elsewhere: Set<String> = [
+        "threshold_gradient_descent", "threshold_heavy_ball", "output_clip_utilisation_mean", "output_clip_utilisation_max",
+        "empirical_fisher_lambda_max", "empirical_fisher_trace",
+    ]
+
+    @Test("every quantity that a run measures is in the documentation, under its diagnostic, and no other")
+    func documented() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "docs/run-record.md")
+        let text = try String(contentsOf: page, encoding: .utf8)
+        let section = try #require(text.components(separatedBy: "## Every quantity").dropFirst().first)
+        var documented: Set<String> = []
+        for line in section.split(separator: "\n") where line.hasPrefix("| D") || line.hasPrefix("| caps") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            let names = cells[1].split(separator: "`").map(String.init).filter {
+                $0.allSatisfy { $0 == "_" || $0.isLetter || $0.isNumber }
+            }
+            for name in names { documented.insert("\(cells[0]) \(name)") }
+        }
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, Self.everything)
+            #expect(try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/run"]).status == 0)
+            let run = RunFolder(path: "\(folder)/run")
+            let nodes = "quantity GLOB 'density_node_*' OR quantity GLOB 'density_weight_0*'"
+            let measured = Set(
+                try run.texts("SELECT DISTINCT diagnostic || ' ' || quantity FROM layer_diagnostics WHERE NOT (\(nodes))")
+                    + ["D17 density_node_000", "D17 density_weight_000"])
+            #expect(measured.subtracting(documented).isEmpty, "\(measured.subtracting(documented).sorted())")
+            let missing = documented.subtracting(measured).filter { !Self.elsewhere.contains(String($0.split(separator: " ")[1])) }
+            #expect(missing.isEmpty, "\(missing.sorted())")
+            // Two runs of five steps, and weights that sum to 1.
+            let counts = try run.numbers("SELECT COUNT(*) FROM layer_diagnostics WHERE \(nodes) GROUP BY step")
+            #expect(counts == [20, 20, 20, 20])
+            let sums = try run.numbers(
+                "SELECT ROUND(1e6 * SUM(value)) FROM layer_diagnostics WHERE quantity GLOB 'density_weight_0*' GROUP BY step")
+            #expect(sums == Array(repeating: 1_000_000, count: 4))
+        }
+    }
+
+    @Test("beyond diagnostics.completeUpTo a spectrum is marked, as is what needs all of it")
+    func partialSpectra() throws {
+        try Program.inTemporaryFolder { folder in
+            let file = try Self.experiment(folder, "every: 10, select: [spectrum, update], budget: none, completeUpTo: 8")
+            #expect(try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/run"]).status == 0)
+            let run = RunFolder(path: "\(folder)/run")
+            let totals = "SELECT total FROM spectra WHERE step = 0 AND layer"
+            #expect(try run.numbers("\(totals) IN (1, 2, 3)") == [12, 12, 12])
+            #expect(try run.numbers("SELECT COUNT(*) FROM spectra WHERE residual > 0 AND layer IN (1, 2, 3)") == [12])
+            let reasons = try run.texts(
+                "SELECT DISTINCT reason FROM layer_diagnostics WHERE quantity = 'effective_rank' AND layer IN (1, 2, 3)")
+            #expect(!reasons.isEmpty && reasons.allSatisfy { $0.hasSuffix("largest singular values are known") }, "\(reasons)")
+            let ranks = try run.numbers(
+                "SELECT COUNT(value) FROM layer_diagnostics WHERE quantity = 'update_effective_rank' AND layer = 1")
+            #expect(ranks == [0])
+        }
+    }
+
     @Test("diagnostics on or off, any selection, any budget: the same weights")
     func sameWeights() throws {
         try Program.inTemporaryFolder { folder in

@@ -13,6 +13,7 @@ struct RunFolder {
     }
 
     func numbers(_ sql: String) throws -> [Int] { try read { try Int.fetchAll($0, sql: sql) } }
+    func real(_ sql: String) throws -> [Double] { try read { try Double.fetchAll($0, sql: sql) } }
     func texts(_ sql: String) throws -> [String] { try read { try String.fetchAll($0, sql: sql) } }
 
     private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {

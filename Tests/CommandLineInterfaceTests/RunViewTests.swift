@@ -25,14 +25,20 @@ struct RunViewTests {
                 record.diagnostic(
                     step, layer: layer, diagnostic: "D1", quantity: "spectral_norm", value: Double(layer + 1) * (step == 0 ? 1 : 2),
                     uncertainty: nil, reason: nil)
-                record.spectrum(step, layer: layer, tensor: "t\(layer)", singularValues: [Float(layer + 1), 0.5])
+                record.spectrum(
+                    step, layer: layer, tensor: "t\(layer)", singularValues: [Float(layer + 1), 0.5], total: 2, residual: 0)
                 record.diagnostic(
                     step, layer: layer, diagnostic: "D3", quantity: "condition_number", value: layer == 2 ? nil : 7,
                     uncertainty: nil, reason: layer == 2 ? "rank deficient" : nil)
                 record.diagnostic(
                     step, layer: layer, diagnostic: "D18", quantity: "some_new_thing", value: pow(10, Double(layer)),
-                    uncertainty: nil,
+                    uncertainty: layer == 1 ? nil : Double(layer + 1) / 10,
                     reason: nil)
+            }
+            for end in ["mean", "max"] {
+                record.diagnostic(
+                    step, layer: nil, diagnostic: "D24", quantity: "perturbation_gain_worst_direction_\(end)", value: 1.25,
+                    uncertainty: nil, reason: nil)
             }
             record.diagnostic(
                 step, layer: nil, diagnostic: "D12", quantity: "delta_slope_decades_per_layer", value: -0.25, uncertainty: 0.01,
@@ -55,7 +61,8 @@ struct RunViewTests {
             #expect(norm.step == 8 && norm.layers == [0, 1, 2, 3] && norm.values == [2, 4, 6, 8])
             #expect(norm.medians.steps == [0, 8] && norm.medians.values == [2.5, 5])
             #expect(view.layers[1].reasons == [2: "rank deficient"] && view.layers[1].values == [7, 7, nil, 7])
-            #expect(view.network.map(\.quantity) == ["delta_slope_decades_per_layer", "sharpness"])
+            #expect(view.layers[2].uncertainties == [0: 0.1, 2: 0.3, 3: 0.4] && norm.uncertainties.isEmpty)
+            #expect(view.network.map(\.quantity).prefix(2) == ["delta_slope_decades_per_layer", "sharpness"])
             #expect(view.training.map(\.quantity) == ["train loss", "train accuracy", "learning rate"], "no norm was recorded")
         }
     }
@@ -72,14 +79,17 @@ struct RunViewTests {
             #expect(line("D3 condition number  ").contains("▄▄·▄"))
             #expect(line("D3 condition number:") == "D3 condition number: n/a at step 8 in 1 of 4 layers (2): rank deficient")
             #expect(line("D18 some new thing").contains("▁▃▆█"), "decades")
+            #expect(line("D18 some new thing").contains("1.00 … 1000 ± 0.400"), "the largest half width")
             #expect(line("D12 delta slope").contains("-0.250 → -0.250 ± 0.0100") && line("D12 delta").hasSuffix("decades/layer"))
             #expect(line("D14 sharpness").contains("n/a: no probe round"))
-            #expect(lines.contains("measured 2 times, every 8 steps from 0 to 8: D1, D3, D12, D14, D18"))
+            #expect(lines.contains("measured 2 times, every 8 steps from 0 to 8: D1, D3, D12, D14, D18, D24"))
             #expect(lines.contains("  step 8: D1, every 4 steps became every 8"))
             for width in [80, 100, 120] {
                 for isUnicode in [true, false] {
                     let lines = try RunView(of: folder).lines(TerminalStyle(width: width, isUnicode: isUnicode))
                     #expect(lines.dropFirst().allSatisfy { $0.count <= width && !$0.hasSuffix(isUnicode ? "…" : ".") })
+                    let labels = lines.filter { $0.hasPrefix("D24") }.map { $0.prefix { $0 != "▄" && $0 != "=" } }
+                    #expect(labels.count == 2 && labels[0] != labels[1], "two rows are told apart")
                     #expect(isUnicode || lines.allSatisfy { $0.allSatisfy(\.isASCII) })
                 }
             }
@@ -97,6 +107,39 @@ struct RunViewTests {
             #expect(try RunView(of: folder).lines(Self.style).count == 1)
             try FileManager.default.removeItem(atPath: "\(folder)/run.sqlite")
             #expect { try RunView(of: folder) } throws: { "\($0)".contains("there is no run.sqlite") }
+        }
+    }
+
+    @Test("a narrow terminal takes from the labels, not from the numbers")
+    func narrow() {
+        var table = SparkTable(["layers", "depth", "min … max", "time", "median over time"])
+        let label = "D22 representation participation ratio of everything"
+        table.append([label, "", "0.3712 … 1.234 ± 0.012", "", "0.5012 → 0.6034"], sparks: [1: [1, 2], 3: [1, 2]])
+        let lines = table.lines(TerminalStyle(width: 80, isUnicode: true))
+        #expect(lines.allSatisfy { $0.count <= 80 } && lines[1].hasSuffix("0.5012 → 0.6034"))
+        #expect(lines[1].contains("0.3712 … 1.234 ± 0.012") && lines[1].hasPrefix("D22 ") && lines[1].contains("…verything"))
+    }
+
+    @Test("a long reason takes no room from the labels")
+    func longReason() {
+        var table = SparkTable(["the whole network", "value"])
+        table.append(["D14 hessian lambda max", "18"])
+        table.append("D19 noise scale", note: "n/a: \(String(repeating: "why ", count: 40))")
+        let lines = table.lines(TerminalStyle(width: 80, isUnicode: true))
+        #expect(
+            lines[1] == "D14 hessian lambda max  18" && lines[2].hasPrefix("D19 noise scale         n/a: why")
+                && lines[2].count == 80)
+    }
+
+    @Test("the record as comma-separated values has every measurement once")
+    func csv() throws {
+        try Self.withRun { folder in
+            let lines = try RunTable.lines(directory: folder)
+            #expect(
+                lines[0] == "step,layer,diagnostic,quantity,value,uncertainty,reason" && lines.contains("3,,,train loss,0.25,,"))
+            #expect(
+                lines.contains("8,3,D18,some_new_thing,1000.0,0.4,") && lines.contains("8,2,D3,condition_number,,,rank deficient"))
+            #expect(lines.filter { $0.contains(",D") }.count == 2 * (4 * 3 + 4) && Set(lines).count == lines.count)
         }
     }
 

@@ -17,7 +17,7 @@ struct DiagnosticsTests {
         let found = try Self.read("")
         #expect(found.select == [.spectrum, .depthSlope, .noiseScale, .agreement, .caps, .update, .tails, .noiseBulk])
         #expect(found.layers == ["*"] && found.budget == 5 && found.every == 50)
-        #expect(found.probeEvery == 0 && found.probeExamples == 64)
+        #expect(found.probeEvery == 0 && found.probeExamples == 64 && found.completeUpTo == 1024)
         #expect(found.isDue(at: 0) && found.isDue(at: 50) && !found.isDue(at: 51))
     }
 
@@ -72,7 +72,7 @@ struct DiagnosticsTests {
     func roundTrips() throws {
         for settings in [
             "select: all, layers: ['*', 'layers.?'], budget: none", "budget: 2.5%, probeEvery: 7, probeExamples: 4",
-            "select: [], every: 0, budget: 0", "select: [jacobian], layers: readout",
+            "select: [], every: 0, budget: 0", "select: [jacobian], layers: readout", "completeUpTo: 2048",
         ] {
             let text = "model: { depth: 3 }\ndiagnostics: { \(settings) }\nrecord: { tensorboard: false }"
             let experiment = try Experiment(yaml: text, source: "x")
@@ -92,6 +92,7 @@ struct DiagnosticsTests {
                 "diagnostics.layers is layers.8, but it must name layers of this network: embedding, layers.0 to layers.7, readout")
         )
         #expect(Self.refusal("layers: []").contains("diagnostics.layers is []"))
+        #expect(Self.refusal("completeUpTo: 0").contains("diagnostics.completeUpTo is 0"))
         #expect(Self.refusal("layers: [\(String(repeating: "'*',", count: 101))]").contains("at most 100 patterns"))
         for budget in ["-1", "51%", "%", "nan", "much", "5 5"] {
             #expect(

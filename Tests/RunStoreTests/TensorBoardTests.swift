@@ -15,8 +15,9 @@ struct TensorBoardTests {
             0, layer: 3, diagnostic: "D12", quantity: "delta_norm", value: 0.125, uncertainty: nil, reason: nil)
         record.diagnostic(0, layer: nil, diagnostic: "D12", quantity: "slope", value: -2, uncertainty: 1, reason: nil)
         record.diagnostic(0, layer: 4, diagnostic: "D3", quantity: "condition_number", value: nil, uncertainty: nil, reason: "flat")
-        record.spectrum(0, layer: 1, tensor: "layers.0.path", singularValues: [100, 10, 10, 1])
-        record.spectrum(0, layer: 2, tensor: "layers.1.path", singularValues: [0, 0])
+        record.spectrum(0, layer: 1, tensor: "layers.0.path", singularValues: [100, 10, 10, 1], total: 4, residual: 1e-6)
+        record.spectrum(0, layer: 2, tensor: "layers.1.path", singularValues: [0, 0], total: 2, residual: 0)
+        record.spectrum(0, layer: 3, tensor: "readout.weight", singularValues: [7, 5], total: 9, residual: 0.5)
         try record.flush()
         return record
     }

@@ -93,8 +93,8 @@ struct PowerLawTailTests {
         #expect(reason([], 0) == "there are no singular values")
         #expect(reason([1, .nan], 2) == "a singular value is not finite")
         #expect(reason([0, 0], 2) == "all singular values are zero")
-        #expect(reason([3, 2, 1], 3) == "3 eigenvalues above rounding are too few for a tail; 50 are needed")
-        #expect(reason([1] + Array(repeating: 1e-9, count: 99), 100)!.hasPrefix("1 eigenvalues above rounding"))
+        #expect(reason([3, 2, 1], 3) == "3 eigenvalues above rounding to float32 are too few for a tail; 50 are needed")
+        #expect(reason([1] + Array(repeating: 1e-9, count: 99), 100)!.hasPrefix("1 eigenvalue above rounding"))
         #expect(reason(Array(repeating: 2, count: 64), 64)!.contains("a multiple of an isometry"))
     }
 }
@@ -176,6 +176,6 @@ struct NoiseBulkTests {
         #expect(reason(Array(repeating: 0, count: 30)) == "all singular values are zero")
         #expect(reason(Array(repeating: 1, count: 30)) == "all singular values are equal: there is no bulk")
         #expect(reason([.infinity] + Array(repeating: 1, count: 30)) == "a singular value is not finite")
-        #expect(reason([1] + Array(repeating: 0, count: 30)) == "half of the singular values are zero: there is no bulk")
+        #expect(reason([1] + Array(repeating: 0, count: 30))!.hasPrefix("half of the singular values are zero or made by rounding"))
     }
 }

@@ -127,35 +127,6 @@ struct SolverTests {
         #expect(throws: LAPACKError.self) { try GolubKahan(of: MatrixOperator(bad), steps: 8) }
     }
 
-    @Test("lower ≤ gesdd ≤ upper, always", arguments: [(1, 1), (1, 40), (40, 1), (64, 64), (30, 90), (200, 70)], [1e-15, 1, 1e15])
-    func bracket(shape: (Int, Int), scale: Double) throws {
-        for seed in 0..<5 as Range<UInt64> {
-            var matrix = gaussian(shape.0, shape.1, seed: seed)
-            do {
-                var elements = matrix.mutableSpan
-                VectorKernels.scale(&elements, by: Float(scale))
-            }
-            let exact = try LAPACK.singularValues(DoubleMatrix(matrix.view))[0]
-            let bracket = NormBracket(of: matrix.view)
-            #expect(bracket.lower.number! <= exact && exact <= bracket.upper.number!)
-            #expect(bracket.upper.number! < 1.03 * exact && bracket.lower.number! > 0.9 * exact)
-            #expect(exact <= NormBracket.quickUpperBound(of: matrix.view).number!)
-        }
-    }
-
-    @Test("a warm start goes on where the version before ended")
-    func warm() {
-        let matrix = gaussian(80, 80, seed: 8)
-        var vector = NormBracket.start(80)
-        let first = NormBracket.lowerBound(of: matrix.view, from: &vector, steps: 5).number!
-        let second = NormBracket.lowerBound(of: matrix.view, from: &vector, steps: 5).number!
-        #expect(second > first)
-        var zero = NormBracket.start(4)
-        #expect(NormBracket.lowerBound(of: Matrix(rows: 3, columns: 4).view, from: &zero, steps: 2).number == 0)
-        #expect(NormBracket(of: Matrix(rows: 3, columns: 4).view).upper.number == 0)
-        #expect(NormBracket(of: Matrix(rows: 0, columns: 4).view).upper.reason == "the matrix is empty")
-    }
-
     @Test("every singular value to 1e-6 of the largest, and to the last bits where the matrix is nearly singular")
     func hilbert() throws {
         var hilbert = Matrix(rows: 12, columns: 12)
@@ -177,7 +148,7 @@ struct SolverTests {
         let report = WeightSpectra(of: [matrix], completeUpTo: 100, control: CounterRNG(seed: 0, purpose: "c"))
         #expect(report.spectrum.singularValues.count == 32 && !report.spectrum.isComplete && report.control == nil)
         #expect(abs(report.spectrum.spectralNorm.number! - exact[0]) <= report.spectrum.spectralNorm.uncertainty!)
-        #expect(report.lower.number! <= exact[0] && exact[0] <= report.upper.number!)
+        #expect(report.bracket.lower.number! <= exact[0] && exact[0] <= report.bracket.upper.number!)
         #expect(report.spectrum.conditionNumber.reason == "only the 32 largest singular values are known")
         #expect(report.tail.alpha.reason == "only the 32 largest singular values are known")
     }
@@ -236,7 +207,7 @@ struct WeightTests {
         #expect(abs(spectrum.orthogonalityNorm.number! - 3) < 1e-12 && abs(spectrum.orthogonalityError.number! - 1.5) < 1e-12)
     }
 
-    @Test("an update of rank one: its norms and ranks, from matrices and from operators")
+    @Test("an update of rank one: its norms and ranks")
     func update() throws {
         let before = gaussian(40, 30, seed: 6)
         var after = before
@@ -247,9 +218,6 @@ struct WeightTests {
         #expect(abs(change - expected) < 1e-5 * expected)
         #expect(abs(exact.relativeSpectralNorm.number! - expected / size) < 1e-5 * expected / size)
         #expect(abs(exact.effectiveRank.number! - 1) < 1e-3 && abs(exact.stableRank.number! - 1) < 1e-5)
-        let matrixFree = try UpdateSpectrum(from: MatrixOperator(before), to: MatrixOperator(after))
-        let (ratio, uncertainty) = (matrixFree.relativeSpectralNorm.number!, matrixFree.relativeSpectralNorm.uncertainty!)
-        #expect(abs(ratio - exact.relativeSpectralNorm.number!) <= uncertainty && uncertainty < 0.2 * ratio)
     }
 
     @Test("the histogram holds every value once")

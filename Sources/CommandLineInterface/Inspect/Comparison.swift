@@ -1,4 +1,5 @@
 import Foundation
+import RunStore
 import SpectralDiagnostics
 
 /// What two files have in common, and what not.
@@ -59,7 +60,7 @@ struct Comparison {
             }
         }
         for (name, only) in [(first, onlyInFirst), (second, onlyInSecond)] where !only.isEmpty {
-            lines.append("only in \(name): \(only.joined(separator: ", "))")
+            lines.append("only in \(name): \(only.joined(separator: ", "))".escapedForTerminal)
         }
         return lines
     }

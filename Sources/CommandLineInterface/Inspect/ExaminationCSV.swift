@@ -8,7 +8,7 @@ enum ExaminationCSV {
         return [line(header)]
             + examined.map { tensor in
                 let shape = tensor.shape.map(String.init).joined(separator: "x")
-                return line([tensor.name, tensor.element, shape, String(tensor.spectra.spectrum.slices)] + fields(tensor.rows))
+                return line([tensor.name, tensor.element, shape, String(tensor.matrices)] + fields(tensor.rows))
             }
     }
 

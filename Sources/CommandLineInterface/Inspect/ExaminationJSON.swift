@@ -34,7 +34,7 @@ struct ExaminationJSON: Encodable {
             let spectrum = tensor.spectra.spectrum
             let histogram = SpectrumHistogram(spectrum.singularValues)
             return Tensor(
-                name: tensor.name, element: tensor.element, shape: tensor.shape, matrices: spectrum.slices,
+                name: tensor.name, element: tensor.element, shape: tensor.shape, matrices: tensor.matrices,
                 singularValues: spectrum.singularValues, residuals: spectrum.residuals, isComplete: spectrum.isComplete,
                 histogram: Histogram(edges: histogram.edges, counts: histogram.counts, below: histogram.below),
                 quantities: Quantities(tensor.rows), controlSingularValues: tensor.spectra.control?.singularValues)

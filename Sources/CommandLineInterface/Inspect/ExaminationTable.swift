@@ -1,33 +1,41 @@
 import Foundation
+import RunStore
 import SpectralDiagnostics
 
 /// The examination for a terminal of 120 columns.
 enum ExaminationTable {
     static let width = 120
 
-    static func lines(_ examined: [ExaminedTensor], skipped: [TensorInventory.Skipped]) -> [String] {
-        let header = [
-            "shape", "σ max", "σ min", "cond.", "stable", "eff.", "α", "shuffled", "spikes", "soft", "|WᵀW−I|",
-        ]
-        let body = examined.map { cells($0.spectra, shape: $0.shape) }
+    /// What is shown of a tensor, by the names of the record.
+    private static let columns = [
+        ("σ max", "spectral_norm"), ("σ min", "sigma_min"), ("cond.", "condition_number"), ("stable", "stable_rank"),
+        ("eff.", "effective_rank"), ("α", "alpha"), ("shuffled", "control_alpha"), ("spikes", "spikes"), ("soft", "soft_rank"),
+        ("|WᵀW−I|", "orthogonality_error"),
+    ]
+
+    /// - Parameter withControl: whether the fit on shuffled elements was asked for: what is left out on purpose needs no reason.
+    static func lines(_ examined: [ExaminedTensor], skipped: [TensorInventory.Skipped], withControl: Bool) -> [String] {
+        let header = ["shape"] + columns.map(\.0)
+        let body = examined.map { tensor in
+            let values = byQuantity(tensor)
+            return [tensor.shape.map(String.init).joined(separator: "×")] + columns.map { cell($0.1, values[$0.1]) }
+        }
         var table = TextTable(header: ["tensor"] + header)
         let room = nameRoom(header, body)
         for (tensor, cells) in zip(examined, body) { table.append([shortened(tensor.name, to: room)] + cells) }
-        return table.lines() + legend(examined) + missing(examined) + notes(skipped)
+        return table.lines() + legend(examined) + missing(examined, withControl) + notes(skipped)
     }
 
-    private static func cells(_ spectra: WeightSpectra, shape: [Int]) -> [String] {
-        let spectrum = spectra.spectrum
-        let alpha = spectra.tail.alpha
-        let interval = alpha.uncertainty.map { "±" + Figures.brief($0) } ?? ""
-        return [
-            shape.map(String.init).joined(separator: "×"), Figures.brief(spectrum.spectralNorm.number),
-            Figures.brief(spectrum.smallestSingularValue.number), Figures.brief(spectrum.conditionNumber.number),
-            Figures.brief(spectrum.stableRank.number), Figures.brief(spectrum.effectiveRank.number),
-            Figures.brief(alpha.number) + interval, Figures.brief(spectra.control?.tail.alpha.number),
-            spectra.bulk.spikes.number.map { String(Int($0)) } ?? "n/a", Figures.brief(spectra.bulk.softRank.number),
-            Figures.brief(spectrum.orthogonalityError.number),
-        ]
+    private static func byQuantity(_ tensor: ExaminedTensor) -> [String: Measured] {
+        Dictionary(tensor.rows.map { ($0.quantity, $0.value) }) { first, _ in first }
+    }
+
+    private static func cell(_ quantity: String, _ value: Measured?) -> String {
+        switch quantity {
+        case "spikes": value?.number.map { String(Int($0)) } ?? "n/a"
+        case "alpha": Figures.brief(value?.number) + (value?.uncertainty.map { "±" + Figures.brief($0) } ?? "")
+        default: Figures.brief(value?.number)
+        }
     }
 
     private static func legend(_ examined: [ExaminedTensor]) -> [String] {
@@ -36,20 +44,30 @@ enum ExaminationTable {
             "α: the power law of the tail of σ², ± its standard error; shuffled: the same fit on the same elements in a random order.",
             "Where the two are alike, α tells nothing. spikes and soft: eigenvalues above a bulk of noise, its edge over the largest.",
         ]
-        let doubles = examined.filter { $0.element == "F64" }.map(\.name)
-        if doubles.isEmpty { return lines }
-        return lines + [
-            shortened("rounded to float32, where beyond 3.4e+38 is infinity: \(doubles.joined(separator: ", "))", to: width)
-        ]
+        let doubles = examined.filter { $0.element == "F64" && $0.reason == nil }.map(\.name)
+        return doubles.isEmpty ? lines : lines + [shortened("rounded to float32: \(doubles.joined(separator: ", "))", to: width)]
     }
 
-    /// Why there is n/a, with the tensors of each reason; what was left out on purpose needs none.
-    private static func missing(_ examined: [ExaminedTensor]) -> [String] {
-        let reasons = examined.compactMap { tensor in
-            tensor.rows.first { !$0.quantity.hasPrefix("control_") && $0.value.reason != nil }
-                .map { (reason: $0.value.reason ?? "", name: tensor.name) }
+    /// Why there is n/a: the columns and the tensors of each reason.
+    private static func missing(_ examined: [ExaminedTensor], _ withControl: Bool) -> [String] {
+        let shown = columns.filter { withControl || $0.1 != "control_alpha" }
+        var pairs: [(reason: String, name: String)] = []
+        for tensor in examined {
+            let values = byQuantity(tensor)
+            var reasons: [(reason: String, columns: [String])] = []
+            for (title, quantity) in shown {
+                guard let reason = values[quantity]?.reason else { continue }
+                if let place = reasons.firstIndex(where: { $0.reason == reason }) {
+                    reasons[place].columns.append(title)
+                } else {
+                    reasons.append((reason, [title]))
+                }
+            }
+            pairs += reasons.map { reason, titles in
+                (titles.count == shown.count ? reason : "\(titles.joined(separator: ", ")): \(reason)", tensor.name)
+            }
         }
-        return grouped(reasons).map { shortened("n/a, \($0)", to: width) }
+        return grouped(pairs).map { shortened("n/a, \($0)", to: width) }
     }
 
     private static func notes(_ skipped: [TensorInventory.Skipped]) -> [String] {
@@ -76,8 +94,10 @@ enum ExaminationTable {
         return max(12, width - others)
     }
 
-    /// With its middle left out where it is too long: the ends of a tensor's name tell it apart.
+    /// What a terminal may be shown of a text of anybody's, with its middle left out where it is too long: the ends of a tensor's name
+    /// tell it apart.
     static func shortened(_ text: String, to length: Int) -> String {
+        let text = text.escapedForTerminal
         if text.count <= length { return text }
         let head = (length - 1) / 2
         return text.prefix(head) + "…" + text.suffix(length - 1 - head)

@@ -29,14 +29,14 @@ extension Inspect {
         try before.appendMaps(of: first, selection)
         try after.appendMaps(of: second, selection)
         let (olds, news) = (Self.byName(before), Self.byName(after))
-        let limit = completeUpTo
+        let limit = sizeLimit
         let compared = try ParallelMap.run(before.items.filter { news[$0.name] != nil }, threads: threadCount) { item in
             guard let other = news[item.name], other.shape == item.shape else {
                 let reason = "the shapes differ: \(item.shape) and \(news[item.name]?.shape ?? [])"
                 return ComparedTensor(name: item.name, shape: item.shape, outcome: .missing(reason))
             }
-            let update = UpdateSpectrum(from: try item.load(), to: try other.load(), completeUpTo: limit)
-            return ComparedTensor(name: item.name, shape: item.shape, outcome: .update(update))
+            let outcome = Self.outcome(try item.load(), try other.load(), completeUpTo: limit)
+            return ComparedTensor(name: item.name, shape: item.shape, outcome: outcome)
         }
         let comparison = Comparison(
             first: first.path, second: second.path, compared: compared,
@@ -46,6 +46,16 @@ extension Inspect {
             throw RefusedInput("\(first.path) and \(second.path) have no matrix of one name in common; are they of one model?")
         }
         if json { print(try comparison.json()) } else { (csv ? comparison.csv() : comparison.table()).forEach { print($0) } }
+    }
+
+    private static func outcome(_ old: TensorInventory.Loaded, _ new: TensorInventory.Loaded, completeUpTo: Int)
+        -> ComparedTensor.Outcome
+    {
+        switch (old, new) {
+        case (.unusable(let reason), _), (_, .unusable(let reason)): .missing(reason)
+        case (.matrices(let before), .matrices(let after)):
+            .update(UpdateSpectrum(from: before, to: after, completeUpTo: completeUpTo))
+        }
     }
 
     private static func byName(_ inventory: TensorInventory) -> [String: TensorInventory.Item] {

@@ -3,54 +3,6 @@ import LinearAlgebra
 import RunStore
 import SpectralDiagnostics
 
-/// One layer as weightwatcher shows it.
-struct WeightwatcherLayer: Sendable {
-    var identifier: Int
-    var name: String
-    var isKernel: Bool
-    var columns: WeightwatcherColumns
-
-    /// Its columns with their text, in weightwatcher's order; text is quoted in JSON alone.
-    var fields: [(name: String, field: Field)] {
-        let text = [
-            ("name", name.split(separator: ".").last.map(String.init) ?? name), ("longname", name),
-            ("layer_type", isKernel ? "conv2d" : "dense"), ("status", columns.status), ("warning", columns.warning),
-        ]
-        let ratio = Double(columns.large) / Double(columns.small)
-        let numbers = [
-            ("M", Double(columns.small)), ("N", Double(columns.large)), ("Q", ratio), ("rf", Double(columns.receptiveField)),
-        ]
-        var all = text.map { ($0.0, Field.text($0.1)) } + numbers.map { ($0.0, Field.number(.value($0.1))) }
-        all += columns.figures.map { ($0.name, Field.number($0.value)) }
-        // Capital letters first, as pandas sorts them.
-        all.sort { $0.0 < $1.0 }
-        let leading = ("layer_id", Field.number(.value(Double(identifier))))
-        return ([leading] + all.filter { $0.0 == "name" } + all.filter { $0.0 != "name" }).map { (name: $0.0, field: $0.1) }
-    }
-
-    enum Field: Encodable {
-        case text(String)
-        case number(Measured)
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch self {
-            case .text(let text): try container.encode(text)
-            case .number(let value): try container.encode(value.number)
-            }
-        }
-
-        var plain: String {
-            switch self {
-            case .text(let text): return text
-            case .number(let value):
-                guard let number = value.number else { return "" }
-                return number == number.rounded() && abs(number) < 1e15 ? String(Int(number)) : "\(number)"
-            }
-        }
-    }
-}
-
 extension Inspect {
     /// weightwatcher's layers: matrices and kernels in two dimensions with eight eigenvalues or more and no more than 15,000.
     func printWeightwatcherColumns(of file: SafetensorsFile) throws {
@@ -64,17 +16,15 @@ extension Inspect {
             throw RefusedInput("\(file.path): weightwatcher looks at matrices of eight eigenvalues or more, and there are none")
         }
         let randomised = !withoutControl
-        let numbered = Array(items.enumerated()).map { (identifier: $0.offset, item: $0.element) }
-        let layers = try ParallelMap.run(numbered, threads: threadCount) { identifier, item in
+        // weightwatcher counts the modules that have a weight, those it passes over too, from 1.
+        let modules = file.tensors.filter { $0.name.hasSuffix(".weight") || $0.shape.count > 1 }.map(\.name)
+        let identifiers = Dictionary(uniqueKeysWithValues: zip(modules, 1...))
+        let layers = try ParallelMap.run(items, threads: threadCount) { item in
             let name = item.name
             let control = { (order: Int) in CounterRNG(seed: 0, purpose: "control \(name)", index: UInt64(order)) }
-            return WeightwatcherLayer(
-                identifier: identifier, name: name.hasSuffix(".weight") ? String(name.dropLast(7)) : name,
-                isKernel: item.shape.count == 4,
-                columns: WeightwatcherColumns(
-                    of: try item.load(), isKernel: item.shape.count == 4, control: randomised ? control : nil))
+            return try WeightwatcherLayer(item, identifier: identifiers[name] ?? 0, control: randomised ? control : nil)
         }
-        let known = layers.filter { $0.columns.reason == nil }
+        let known = layers.filter { $0.reason == nil }
         if json {
             let rows = layers.map { layer in
                 Dictionary(layer.fields.map { ($0.name, $0.field) }) { first, _ in first }
@@ -83,14 +33,19 @@ extension Inspect {
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             print(String(decoding: try encoder.encode(["layers": rows]), as: UTF8.self))
         } else if csv {
-            if let first = known.first { print(ExaminationCSV.line(first.fields.map(\.name))) }
-            for layer in known { print(ExaminationCSV.line(layer.fields.map(\.field.plain))) }
+            let header = (known.first ?? layers[0]).fields.map(\.name)
+            print(ExaminationCSV.line(header))
+            for layer in layers {
+                let fields = Dictionary(layer.fields.map { ($0.name, $0.field) }) { first, _ in first }
+                print(ExaminationCSV.line(header.map { fields[$0]?.plain ?? "" }))
+            }
         } else {
             Self.weightwatcherTable(known).forEach { print($0) }
         }
         for layer in layers {
-            if let reason = layer.columns.reason {
-                try? FileHandle.standardError.write(contentsOf: Array("\(layer.name): n/a, \(reason)\n".utf8))
+            if let reason = layer.reason {
+                let line = "\(layer.name): n/a, \(reason)".escapedForTerminal
+                try? FileHandle.standardError.write(contentsOf: Array("\(line)\n".utf8))
             }
         }
     }
@@ -110,6 +65,10 @@ extension Inspect {
             }
             table.append([ExaminationTable.shortened(layer.name, to: 24)] + cells)
         }
-        return table.lines() + layers.filter { !$0.columns.warning.isEmpty }.map { "\($0.name): \($0.columns.warning)" }
+        return table.lines()
+            + layers.compactMap { layer in
+                guard let warning = layer.columns?.warning, !warning.isEmpty else { return nil }
+                return "\(layer.name): \(warning)".escapedForTerminal
+            }
     }
 }

@@ -2,6 +2,7 @@ import Cluster
 import ExperimentFile
 import LinearAlgebra
 import RunStore
+import SpectralDiagnostics
 import StructuredLayers
 
 extension TensorInventory {
@@ -15,12 +16,12 @@ extension TensorInventory {
         let inputs = file.tensor(named: "embedding.weight")?.shape.last ?? experiment.model.levelWidths[0]
         guard let outputs = file.tensor(named: "readout.weight")?.shape.first else { return }
         let network = try Network(experiment.model(inputs: inputs, outputs: outputs), families: Invocation.families)
-        let parameters = try Checkpoints.parameters(of: file, layout: network.layout)
+        let parameters = try file.parameters(network.layout)
         for (index, layer) in network.layers.enumerated() where selection.contains("layers.\(index).path") {
             append(
                 Item(
-                    name: "layers.\(index).path", element: "map", shape: [layer.outputs, layer.inputs], slices: 1,
-                    load: { [network.materialisedPath(index, parameters)] }))
+                    name: "layers.\(index).path", element: "map", precision: .float32, shape: [layer.outputs, layer.inputs],
+                    slices: 1, load: { .matrices([network.materialisedPath(index, parameters)]) }))
         }
     }
 }

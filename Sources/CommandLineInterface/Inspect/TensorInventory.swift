@@ -1,6 +1,7 @@
 import Cluster
 import LinearAlgebra
 import RunStore
+import SpectralDiagnostics
 
 /// What of a file can be examined, and why the rest cannot; nothing is read but the header.
 struct TensorInventory: Sendable {
@@ -9,10 +10,20 @@ struct TensorInventory: Sendable {
         var name: String
         /// The format's name of the element type, or `map` for a layer's map.
         var element: String
+        /// What the elements are rounded to.
+        var precision: ElementPrecision
         var shape: [Int]
         /// rows × columns of one matrix, and how many.
         var slices: Int
-        var load: @Sendable () throws -> [Matrix]
+        var load: @Sendable () throws -> Loaded
+    }
+
+    /// What reading an item gave.
+    enum Loaded {
+        /// None of an empty tensor.
+        case matrices([Matrix])
+        /// Why the numbers are not those of the file.
+        case unusable(String)
     }
 
     struct Skipped: Sendable, Encodable {
@@ -34,44 +45,36 @@ struct TensorInventory: Sendable {
             } else {
                 items.append(
                     Item(
-                        name: tensor.name, element: tensor.element.rawValue, shape: tensor.shape,
-                        slices: tensor.shape.dropFirst(2).reduce(1, *), load: { try Self.matrices(of: tensor, in: file) }))
+                        name: tensor.name, element: tensor.elementName, precision: Self.precision(tensor.element),
+                        shape: tensor.shape,
+                        slices: tensor.shape.dropFirst(2).reduce(1, *), load: { try Self.load(tensor, of: file) }))
             }
         }
     }
 
     mutating func append(_ item: Item) { items.append(item) }
 
+    /// float64 is rounded to float32 as it is read.
+    private static func precision(_ element: TensorDescription.Element?) -> ElementPrecision {
+        switch element {
+        case .f16: .float16
+        case .bf16: .bfloat16
+        case .f8e4m3: .float8e4m3
+        case .f8e5m2: .float8e5m2
+        case .f64, .f32, .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool, nil: .float32
+        }
+    }
+
     private static func reason(against tensor: TensorDescription) -> String? {
-        if !tensor.element.isFloatingPoint { return "\(tensor.element.rawValue) elements are no weights" }
+        guard let element = tensor.element else {
+            return "elements of the type \(tensor.elementName.escapedForTerminal) are not read here"
+        }
+        if !element.isFloatingPoint { return "\(element.rawValue) elements are no weights" }
         switch tensor.shape.count {
         case 0: return "a scalar has no spectrum"
         case 1: return "a vector has no spectrum"
         case 2, 3, 4: return nil
         default: return "a tensor of \(tensor.shape.count) dimensions is neither a matrix nor a kernel of one or two"
-        }
-    }
-
-    /// A matrix, or the kernel [outputs, inputs, places…] as one matrix [outputs, inputs] for each place. Blocking.
-    private static func matrices(of tensor: TensorDescription, in file: SafetensorsFile) throws -> [Matrix] {
-        let (rows, columns) = (tensor.shape[0], tensor.shape[1])
-        if tensor.shape.count == 2 {
-            var matrix = Matrix(rows: rows, columns: columns)
-            var elements = matrix.mutableSpan
-            try file.read(tensor, into: &elements)
-            return [matrix]
-        }
-        let places = tensor.shape.dropFirst(2).reduce(1, *)
-        var kernel = AlignedVector(count: tensor.count)
-        do {
-            var elements = kernel.mutableSpan
-            try file.read(tensor, into: &elements)
-        }
-        return (0..<places).map { place in
-            var matrix = Matrix(rows: rows, columns: columns)
-            var elements = matrix.mutableSpan
-            for index in 0..<rows * columns { elements[index] = kernel.span[index * places + place] }
-            return matrix
         }
     }
 }

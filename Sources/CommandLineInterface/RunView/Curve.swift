@@ -34,6 +34,8 @@ struct LayeredCurve: Encodable {
     var values: [Double?]
     /// Why a layer's value is n/a, by layer.
     var reasons: [Int: String]
+    /// The half width of a layer's value, by layer, where it has one.
+    var uncertainties: [Int: Double]
     /// Over all layers that have a value at the step.
     var medians: Curve
 
@@ -44,6 +46,7 @@ struct LayeredCurve: Encodable {
         var step: Int64
         var layer: Int
         var value: Double?
+        var uncertainty: Double?
         var reason: String?
     }
 
@@ -55,6 +58,7 @@ struct LayeredCurve: Encodable {
         layers = latest.map(\.layer)
         values = latest.map(\.value)
         reasons = Dictionary(latest.compactMap { row in row.reason.map { (row.layer, $0) } }) { first, _ in first }
+        uncertainties = Dictionary(latest.compactMap { row in row.uncertainty.map { (row.layer, $0) } }) { first, _ in first }
         medians = Curve(diagnostic, quantity)
         var rest = measurements[...]
         while let step = rest.first?.step {

@@ -1,10 +1,12 @@
+import RunStore
+
 /// The view as lines of text.
 extension RunView {
     /// The whole view.
     func lines(_ style: TerminalStyle) -> [String] {
         var lines = [heading, ""]
         lines += curves("the run over \(steps) steps", training, style)
-        lines += curves("the whole network", network, style)
+        lines += curves("the whole network", network.filter { !RunHistory.Quantity.isNode($0.quantity) }, style)
         lines += depth(layers, style)
         lines += measured
         lines += intervalLines
@@ -39,7 +41,7 @@ extension RunView {
         for curve in curves {
             let label = curve.name.label
             guard let last = curve.values.last, last != nil || !curve.numbers.isEmpty else {
-                table.append([label, "n/a: \(curve.reason ?? "not measured")"])
+                table.append(label, note: "n/a: \(curve.reason ?? "not measured")")
                 continue
             }
             if isOnce {
@@ -56,14 +58,17 @@ extension RunView {
         return curves.isEmpty ? [] : table.lines(style) + [""]
     }
 
-    /// One line a quantity: its course over the layers with smallest and largest value, and its median's course over the steps.
+    /// One line a quantity: its course over the layers with smallest and largest value and the largest half width, and its median's
+    /// course over the steps.
     private func depth(_ layers: [LayeredCurve], _ style: TerminalStyle) -> [String] {
         let isOnce = layers.allSatisfy { $0.medians.steps.count < 2 }
         var table = SparkTable(
             ["layers, first to last", "depth", "min … max"] + (isOnce ? ["median"] : ["time", "median over time"]))
         for curve in layers {
             if curve.numbers.isEmpty && curve.medians.numbers.isEmpty { continue }
-            let cells = [curve.name.label, "", Self.range(curve.numbers, style)]
+            let most = curve.uncertainties.values.max()
+            let range = Self.range(curve.numbers, style) + (most.map { " ± \(Self.figure($0, style))" } ?? "")
+            let cells = [curve.name.label, "", range]
             table.append(
                 cells + (isOnce ? [] : [""]) + [Self.change(curve.medians, style)],
                 sparks: isOnce ? [1: curve.values] : [1: curve.values, 3: curve.medians.values])
@@ -78,7 +83,7 @@ extension RunView {
             let missing = curve.layers.indices.filter { curve.values[$0] == nil }.map { curve.layers[$0] }
             guard let first = missing.first else { continue }
             let place =
-                "n/a at step \(curve.step) in \(missing.count) of \(curve.layers.count) layers (\(StatusText.ranges(missing))): "
+                "n/a at step \(curve.step) in \(missing.count) of \(curve.layers.count) \(curve.layers.count == 1 ? "layer" : "layers") (\(StatusText.ranges(missing))): "
                 + (curve.reasons[first] ?? "no reason given")
             let diagnostic = curve.name.diagnostic
             if let group = groups.firstIndex(where: { $0.diagnostic == diagnostic && $0.where == place }) {

@@ -134,7 +134,10 @@ extension RunView {
         }
         if !whole.steps.isEmpty { network.append(whole) }
         let measurements = rows.compactMap { row in
-            row.layer.map { LayeredCurve.Measurement(step: row.step, layer: $0, value: row.value, reason: row.reason) }
+            row.layer.map {
+                LayeredCurve.Measurement(
+                    step: row.step, layer: $0, value: row.value, uncertainty: row.uncertainty, reason: row.reason)
+            }
         }
         if let curve = LayeredCurve(diagnostic, quantity, measurements) { layers.append(curve) }
     }

@@ -14,16 +14,16 @@ enum RunScalars {
         [scalar("\(row.split)/loss", row.loss), scalar("\(row.split)/accuracy", row.accuracy)]
     }
 
-    /// `D12/delta_norm/layer 003`, or `D12/delta_slope_decades_per_layer` of the whole network; nothing for n/a.
+    /// `D12/delta_norm/layer 003`, or `D12/delta_slope_decades_per_layer` of the whole network; nothing for n/a and for nodes.
     static func values(_ row: RunHistory.Quantity) -> [TensorBoardEvent.Value] {
-        guard let value = row.value else { return [] }
+        guard let value = row.value, !RunHistory.Quantity.isNode(row.quantity) else { return [] }
         let place = row.layer.map { "/layer \(digits($0))" } ?? ""
         return [scalar("\(row.diagnostic)/\(row.quantity)\(place)", value)]
     }
 
-    /// `log10 singular values/003 layers.2.path`.
+    /// `log10 singular values/003 layers.2.path`; nothing of a spectrum of which only the top is known, whose scalars say more.
     static func values(_ row: RunHistory.Spectrum) -> [TensorBoardEvent.Value] {
-        guard let histogram = EventHistogram(singularValues: row.singularValues) else { return [] }
+        guard row.isComplete, let histogram = EventHistogram(singularValues: row.singularValues) else { return [] }
         let tag = "log10 singular values/\(digits(row.layer)) \(row.tensor)"
         return [TensorBoardEvent.Value(tag: tag, payload: .histogram(histogram))]
     }

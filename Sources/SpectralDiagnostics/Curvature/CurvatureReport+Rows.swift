@@ -67,6 +67,27 @@ extension CurvatureReport {
             row("density_quantile_01") { $0.quantile(0.01) },
             row("density_median") { $0.quantile(0.5) },
             row("density_quantile_99") { $0.quantile(0.99) },
-        ]
+        ] + nodeRows
+    }
+
+    private static let recordedNodesMax = 256
+
+    /// The quadrature itself, from which any kernel makes a density; too many nodes are a table of their own and no rows.
+    private var nodeRows: [DiagnosticRow] {
+        guard let nodes = density?.nodes else { return [DiagnosticRow("D17", "density_nodes", .unavailable(missing))] }
+        if nodes.count > Self.recordedNodesMax {
+            let reason =
+                "\(nodes.count) nodes are more than the \(Self.recordedNodesMax) that are recorded; "
+                + "lower diagnostics.lanczosRuns or lanczosSteps"
+            return [DiagnosticRow("D17", "density_nodes", .unavailable(reason))]
+        }
+        return [DiagnosticRow("D17", "density_nodes", .value(Double(nodes.count)))]
+            + nodes.enumerated().flatMap { index, node in
+                let digits = String(String(1000 + index).dropFirst())
+                return [
+                    DiagnosticRow("D17", "density_node_\(digits)", .value(node.value)),
+                    DiagnosticRow("D17", "density_weight_\(digits)", .value(node.weight)),
+                ]
+            }
     }
 }

@@ -5,7 +5,7 @@ import StructuredLayers
 ///
 /// Above: the product of the maps' certificates, embedding and readout among them. Below: max over at most 32 examples of σ₁(J(x)). The
 /// lower end is never above the upper; their ratio is the tightness, 1 where the product is the constant itself.
-/// Tier T0 above; T2 below, where an example costs as many VJPs as there are outputs. Oracles: linear networks, theorem T1.
+/// Tier T2; above a product of certificates, below an example costs as many VJPs as there are outputs. Oracles: linear networks, theorem T1.
 public struct LipschitzProbe: NetworkProbe {
     public let name = "lipschitz"
     public let diagnostics = ["D11"]

@@ -42,6 +42,15 @@ extension Network {
         }
     }
 
+    /// The shapes of what `materialised` gives, in its order. O(L).
+    public var mapShapes: [(layer: Int, rows: Int, columns: Int)] {
+        let widths = specification.levelWidths
+        var shapes = embedding == nil ? [] : [(layer: 0, rows: widths[0], columns: specification.inputs)]
+        for (index, layer) in layers.enumerated() { shapes.append((index + 1, layer.outputs, layer.inputs)) }
+        shapes.append((layers.count + 1, specification.outputs, widths[layers.count]))
+        return shapes
+    }
+
     /// The embedding, every layer's path and the readout as matrices. O(L·n³) at most.
     public func materialised(_ parameters: AlignedVector) -> [MaterialisedMap] {
         let (widths, span) = (specification.levelWidths, parameters.span)

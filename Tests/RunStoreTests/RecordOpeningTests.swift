@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+@testable import RunStore
+
+@Suite("Opening a run's record")
+struct RecordOpeningTests {
+    private static func record(in folder: String, schema: String? = nil) throws -> String {
+        let path = "\(folder)/run.sqlite"
+        let record = try RunRecord(path: path)
+        record.step(0, trainLoss: 1, trainAccuracy: 0, gradientNorm: nil, clipScale: 1, learningRate: 0.1)
+        if let schema { record.meta("schema_version", schema) }
+        try record.close()
+        return path
+    }
+
+    private static func refusal(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "accepted"
+        } catch let error as RunRecordError { return "\(error)" } catch { return "untyped: \(error)" }
+    }
+
+    @Test("a damaged, an emptied and another program's file: the path, what is wrong, what to do")
+    func damaged() throws {
+        try SafetensorsTests.inTemporaryFolder { folder in
+            let path = try Self.record(in: folder)
+            try Data(repeating: 7, count: 5000).write(to: URL(filePath: path))
+            for refusal in [Self.refusal { _ = try RunHistory(reading: path) }, Self.refusal { _ = try RunRecord(reading: path) }] {
+                #expect(refusal.hasPrefix("\(path): the record is damaged") && refusal.contains("restore it"))
+                #expect(!refusal.contains("SELECT"))
+            }
+            try Data().write(to: URL(filePath: path))
+            #expect(Self.refusal { _ = try RunHistory(reading: path) }.contains("it is empty, or another program's"))
+        }
+    }
+
+    @Test("pages damaged behind the header are found when they are read")
+    func damagedPages() throws {
+        try SafetensorsTests.inTemporaryFolder { folder in
+            let path = try Self.record(in: folder)
+            var bytes = try Data(contentsOf: URL(filePath: path))
+            // The first three pages hold the list of tables, meta and its index.
+            for index in 3 * 4096..<bytes.count { bytes[index] = 0xA5 }
+            try bytes.write(to: URL(filePath: path))
+            let history = try RunHistory(reading: path)
+            #expect(Self.refusal { _ = try history.steps() }.hasPrefix("\(path): the record is damaged"))
+        }
+    }
+
+    @Test("a newer plumb's record is refused to readers and writers, and stays as it is")
+    func newer() throws {
+        try SafetensorsTests.inTemporaryFolder { folder in
+            let path = try Self.record(in: folder, schema: "99")
+            let before = try Data(contentsOf: URL(filePath: path))
+            for refusal in [
+                Self.refusal { _ = try RunHistory(reading: path) }, Self.refusal { _ = try RunRecord(reading: path) },
+                Self.refusal { _ = try RunRecord(path: path) },
+            ] {
+                #expect(refusal.contains("made by a newer plumb: its tables have version 99, and this build reads up to \(RunRecord.schemaVersion)"))
+            }
+            #expect(try Data(contentsOf: URL(filePath: path)) == before)
+        }
+    }
+
+    @Test("an older record is read and written on")
+    func older() throws {
+        try SafetensorsTests.inTemporaryFolder { folder in
+            let path = try Self.record(in: folder, schema: "1")
+            #expect(try RunHistory(reading: path).steps().count == 1)
+            let record = try RunRecord(path: path)
+            #expect(try record.readMeta("schema_version") == "\(RunRecord.schemaVersion)")
+            try record.close()
+        }
+    }
+}
