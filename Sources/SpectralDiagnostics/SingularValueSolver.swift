@@ -17,4 +17,12 @@ enum SingularValueSolver {
         if smallest < eigenvalueFloor * largest { return try LAPACK.singularValues(DoubleMatrix(w)) }
         return eigenvalues.reversed().map { $0.squareRoot() }
     }
+
+    /// The same by a float32 Gram matrix, σ² to about 10⁻⁶·σ₁², those that come out negative as 0; nil for matrices smaller than 128, of
+    /// which nothing is gained, and where the elements' squares would leave float32's range. `w` is finite. O(m·n·min(m, n)).
+    static func roughValues(_ w: MatrixView) -> [Double]? {
+        let squares = VectorKernels.sumOfSquares(w.elements)
+        guard min(w.rows, w.columns) >= 128, squares < 1e30, squares > 1e-24 * Double(w.elements.count) else { return nil }
+        return try? LAPACK.roughGramEigenvalues(of: w).reversed().map { max(0, $0).squareRoot() }
+    }
 }
