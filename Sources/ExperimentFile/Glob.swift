@@ -1,13 +1,13 @@
 /// A pattern over names: `*` stands for any characters, `?` for one, everything else for itself.
-struct Glob: Hashable, Sendable {
+public struct Glob: Hashable, Sendable {
     let pattern: [Character]
 
-    init(_ pattern: String) { self.pattern = Array(pattern) }
+    public init(_ pattern: String) { self.pattern = Array(pattern) }
 
     /// Whether the whole of `name` fits. O(pattern × name).
     ///
     /// Only the last star is ever tried again: what an earlier one could take, the last can take too.
-    func matches(_ name: String) -> Bool {
+    public func matches(_ name: String) -> Bool {
         let name = Array(name)
         var (place, position) = (0, 0)
         var star: (place: Int, position: Int)?

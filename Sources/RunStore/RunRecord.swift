@@ -13,6 +13,8 @@ public final class RunRecord {
     /// Rows of an earlier history that the present one must repeat where it has them, by table, step and the columns that name them.
     private var expected: [String: [Int64: [[DatabaseValue]: [DatabaseValue]]]] = [:]
     private var difference: ReplayDifference?
+    /// Whether an earlier plumb began the record: its diagnostics may be defined otherwise, so they are no measure for this one's.
+    private let isContinued: Bool
 
     /// A value that an earlier history of the run saw otherwise.
     public struct ReplayDifference: Error, Hashable, Sendable, CustomStringConvertible {
@@ -36,13 +38,20 @@ public final class RunRecord {
     /// Opens a record that somebody else may be writing, to read it and nothing else. Blocking.
     ///
     /// - Throws: `RunRecordError`.
-    public init(reading path: String) throws { queue = try RecordFile.openForReading(path) }
+    public init(reading path: String) throws {
+        queue = try RecordFile.openForReading(path)
+        isContinued = false
+    }
 
     /// Opens the record at `path`, with its tables. Blocking.
     ///
     /// - Throws: `RunRecordError` when a newer plumb made it, or what SQLite says.
     public init(path: String) throws {
         queue = try RecordFile.openForWriting(path)
+        let version = try queue.read {
+            try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = 'schema_version'").flatMap(Int.init)
+        }
+        isContinued = version.map { $0 < Self.schemaVersion } ?? false
         add("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [String(Self.schemaVersion)])
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         add("INSERT OR IGNORE INTO meta VALUES ('begun_unix_ms', ?)", [String(now)])
@@ -75,12 +84,18 @@ public final class RunRecord {
 
     /// Goes back to version `step`: what is recorded from there on must equal what was recorded before.
     ///
-    /// Steps and validations are written again. Diagnostics stay, for the budget may pass over what was measured then. Blocking.
+    /// Steps and validations are written again. Diagnostics stay, for the budget may pass over what was measured then, unless an earlier
+    /// plumb began the record: then they are measured anew. Blocking.
     public func beginReplay(from step: UInt64) throws {
         try flush()
         let first = Int64(step)
         expected = [:]
         try queue.write { database in
+            if isContinued {
+                for table in Self.lasting {
+                    try database.execute(sql: "DELETE FROM \(table) WHERE step >= ?", arguments: [first])
+                }
+            }
             for table in Self.names.keys {
                 for row in try Row.fetchAll(database, sql: "SELECT * FROM \(table) WHERE step >= ?", arguments: [first]) {
                     guard let at: Int64 = row["step"] else { continue }

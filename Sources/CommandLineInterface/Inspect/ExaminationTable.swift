@@ -5,6 +5,7 @@ import SpectralDiagnostics
 /// The examination for a terminal of 120 columns.
 enum ExaminationTable {
     static let width = 120
+    private static let indent = "    "
 
     /// What is shown of a tensor, by the names of the record.
     private static let columns = [
@@ -67,11 +68,11 @@ enum ExaminationTable {
                 (titles.count == shown.count ? reason : "\(titles.joined(separator: ", ")): \(reason)", tensor.name)
             }
         }
-        return grouped(pairs).map { shortened("n/a, \($0)", to: width) }
+        return grouped(pairs).flatMap { wrapped("n/a, \($0)") }
     }
 
     private static func notes(_ skipped: [TensorInventory.Skipped]) -> [String] {
-        grouped(skipped.map { ($0.reason, $0.name) }).map { shortened("not examined, as \($0)", to: width) }
+        grouped(skipped.map { ($0.reason, $0.name) }).flatMap { wrapped("not examined, as \($0)") }
     }
 
     /// `reason: name, name` for each reason, in the order of the first names.
@@ -84,7 +85,9 @@ enum ExaminationTable {
                 groups.append((reason, [name]))
             }
         }
-        return groups.map { "\($0.reason): \($0.names.joined(separator: ", "))" }
+        return groups.map { reason, names in
+            "\(reason.escapedForTerminal): " + shortened(names.joined(separator: ", "), to: width - indent.count)
+        }
     }
 
     private static func nameRoom(_ header: [String], _ body: [[String]]) -> Int {
@@ -101,5 +104,22 @@ enum ExaminationTable {
         if text.count <= length { return text }
         let head = (length - 1) / 2
         return text.prefix(head) + "…" + text.suffix(length - 1 - head)
+    }
+
+    /// A sentence in lines of the table's width, broken between words; those after the first are indented.
+    private static func wrapped(_ text: String) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ") {
+            if line.isEmpty {
+                line = String(word)
+            } else if line.count + 1 + word.count <= width {
+                line += " " + word
+            } else {
+                lines.append(line)
+                line = indent + word
+            }
+        }
+        return lines + [line]
     }
 }
