@@ -1,6 +1,7 @@
 #pragma once
 // The kernels' one text, compiled once per instruction set into the table PLUMB_KERNEL_TABLE.
 #include "Optimizers.h"
+#include "Philox.h"
 #include "Reductions.h"
 #include "Transcendental.h"
 
@@ -81,6 +82,7 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .dot = dot,
     .maximum_magnitude = maximum_magnitude,
     .checksum = checksum,
+    .philox = philox,
     .momentum_step = momentum_step,
     .adam_step = adam_step,
 };
