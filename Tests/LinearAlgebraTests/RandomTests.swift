@@ -23,7 +23,7 @@ struct RandomTests {
     @Test("many at a time are the same as one by one, wherever they begin", arguments: [0, 1, 31, 32, 33, 256])
     func manyBits(count: Int) {
         let generator = CounterRNG(seed: 0x1234_5678_9ABC_DEF0, purpose: "many", index: 7)
-        for block in [0, 5, 0xFFFF_FFF8, 1 << 40] {
+        for block: UInt64 in [0, 5, 0xFFFF_FFF8, 1 << 40] {
             var numbers = Array(repeating: UInt64(0), count: count)
             do {
                 var room = numbers.mutableSpan
