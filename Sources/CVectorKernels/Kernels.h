@@ -2,6 +2,7 @@
 // The kernels' one text, compiled once per instruction set into the table PLUMB_KERNEL_TABLE.
 #include "Optimizers.h"
 #include "Packed.h"
+#include "Philox.h"
 #include "Reductions.h"
 #include "Transcendental.h"
 
@@ -86,6 +87,7 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .subtract_packed = subtract_packed,
     .maximum_magnitude = maximum_magnitude,
     .checksum = checksum,
+    .philox = philox,
     .momentum_step = momentum_step,
     .adam_step = adam_step,
 };

@@ -2,16 +2,23 @@ extension CounterRNG {
     /// Puts the elements in a random order, every one equally likely (Fisher and Yates). O(count).
     public func shuffle(_ elements: inout MutableSpan<Float>) {
         var draws = Draws(self)
-        for last in stride(from: elements.count - 1, to: 0, by: -1) {
-            elements.swapAt(last, Int(draws.below(UInt64(last + 1))))
+        var partners = Array(repeating: 0, count: 256)
+        var last = elements.count - 1
+        // Draws first, then exchanges: so that the processor waits for many elements from far away at a time.
+        while last > 0 {
+            let count = min(last, partners.count)
+            for step in 0..<count { partners[step] = Int(draws.below(UInt64(last - step + 1))) }
+            for step in 0..<count { elements.swapAt(last - step, partners[step]) }
+            last -= count
         }
     }
 
-    /// 64 bits at a time, in turn; each block of the generator is made once.
+    /// 64 bits at a time, in turn.
     private struct Draws {
         private let generator: CounterRNG
-        private var next: UInt64 = 0
-        private var spare: UInt64?
+        private var numbers = Array(repeating: UInt64(0), count: 256)
+        private var used = 256
+        private var block: UInt64 = 0
 
         init(_ generator: CounterRNG) { self.generator = generator }
 
@@ -24,14 +31,15 @@ extension CounterRNG {
         }
 
         private mutating func bits() -> UInt64 {
-            if let spare {
-                self.spare = nil
-                return spare
+            if used == numbers.count {
+                let (generator, first) = (generator, block)
+                block += UInt64(numbers.count / 2)
+                used = 0
+                var room = numbers.mutableSpan
+                generator.fillBits(&room, fromBlock: first)
             }
-            let (a, b, c, d) = generator.block(next)
-            next += 1
-            spare = UInt64(d) << 32 | UInt64(c)
-            return UInt64(b) << 32 | UInt64(a)
+            used += 1
+            return numbers[used - 1]
         }
     }
 }

@@ -1,3 +1,5 @@
+import CVectorKernels
+
 /// Philox 4×32-10 (Salmon et al., SC 2011): random numbers by number, not in turn.
 ///
 /// A generator is a key and a stream; block `i` is a function of (seed, purpose, index, i), so any process can draw any number.
@@ -43,6 +45,15 @@ public struct CounterRNG: Sendable {
     public func bits(_ counter: UInt64) -> UInt64 {
         let (a, b, c, d) = block(counter >> 1)
         return counter & 1 == 0 ? UInt64(b) << 32 | UInt64(a) : UInt64(d) << 32 | UInt64(c)
+    }
+
+    /// Fills with `bits` from number 2·block on, in a third of the time.
+    func fillBits(_ target: inout MutableSpan<UInt64>, fromBlock block: UInt64) {
+        let packed = UInt64(key.1) << 32 | UInt64(key.0)
+        unsafe target.withUnsafeMutableBufferPointer { to in
+            guard let base = to.baseAddress else { return }
+            unsafe VectorKernels.kernels.philox(base, to.count, block, stream, packed)
+        }
     }
 
     /// Uniform in (0, 1), by number.

@@ -1,20 +1,16 @@
 import COpenBLAS
 
 extension DoubleMatrix {
-    private static let blockLength = 256
-
     /// The lower triangle of AᵀA or A·Aᵀ, whichever is smaller, of a float32 matrix A, in float64; zeros above the diagonal.
     ///
     /// Summed over blocks of 256 rows or columns in ascending order, so that no float64 copy of A is made.
     /// O(rows·columns·min(rows, columns)).
     public static func lowerGram(of a: MatrixView) -> DoubleMatrix {
-        let ofColumns = a.columns <= a.rows
-        let (size, length) = ofColumns ? (a.columns, a.rows) : (a.rows, a.columns)
+        let size = min(a.rows, a.columns)
         var gram = DoubleMatrix(rows: size, columns: size)
-        for start in stride(from: 0, to: length, by: blockLength) {
-            let end = min(start + blockLength, length)
-            let block = ofColumns ? rows(of: a, start..<end) : columns(of: a, start..<end)
-            BLAS.addLowerGram(of: block, ofColumns: ofColumns, to: &gram)
+        unsafe gram.elements.withUnsafeMutableBufferPointer { to in
+            guard let base = to.baseAddress else { return }
+            unsafe BLAS.lowerGram(of: a, into: base, stride: size)
         }
         return gram
     }
@@ -25,6 +21,51 @@ extension DoubleMatrix {
         var result = self
         for i in 0..<rows { for j in 0..<i { result[j, i] = result[i, j] } }
         return result
+    }
+}
+
+extension SymmetricStorage where Element == Double {
+    /// As `DoubleMatrix.lowerGram`.
+    init(lowerGramOf a: MatrixView) {
+        self.init(size: min(a.rows, a.columns))
+        unsafe BLAS.lowerGram(of: a, into: elements, stride: stride)
+    }
+}
+
+extension SymmetricStorage where Element == Float {
+    /// The same in float32.
+    init(lowerGramOf a: MatrixView) {
+        let ofColumns = a.columns <= a.rows
+        self.init(size: min(a.rows, a.columns))
+        if size == 0 { return }
+        BLAS.useOneThread()
+        let (length, leading) = (Int32(max(a.rows, a.columns)), Int32(a.columns))
+        unsafe a.elements.withUnsafeBufferPointer { from in
+            unsafe cblas_ssyrk(
+                CblasRowMajor, CblasLower, ofColumns ? CblasTrans : CblasNoTrans, Int32(size), length, 1, from.baseAddress, leading,
+                0, elements, Int32(stride))
+        }
+    }
+}
+
+extension BLAS {
+    private static let blockLength = 256
+
+    /// C ← the lower triangle of AᵀA or A·Aᵀ, whichever is smaller; C's rows are `stride` elements apart, and what is there is not read.
+    fileprivate static func lowerGram(of a: MatrixView, into c: UnsafeMutablePointer<Double>, stride: Int) {
+        let ofColumns = a.columns <= a.rows
+        let (size, length) = ofColumns ? (a.columns, a.rows) : (a.rows, a.columns)
+        if size == 0 { return }
+        useOneThread()
+        for start in Swift.stride(from: 0, to: length, by: blockLength) {
+            let end = min(start + blockLength, length)
+            let block = ofColumns ? rows(of: a, start..<end) : columns(of: a, start..<end)
+            unsafe block.elements.withUnsafeBufferPointer { from in
+                unsafe cblas_dsyrk(
+                    CblasRowMajor, CblasLower, ofColumns ? CblasTrans : CblasNoTrans, Int32(size), Int32(end - start), 1,
+                    from.baseAddress, Int32(block.columns), start == 0 ? 0 : 1, c, Int32(stride))
+            }
+        }
     }
 
     private static func rows(of a: MatrixView, _ range: Range<Int>) -> DoubleMatrix {
@@ -42,21 +83,5 @@ extension DoubleMatrix {
             }
         }
         return block
-    }
-}
-
-extension BLAS {
-    /// C ← C + AᵀA if `ofColumns`, else C + A·Aᵀ, in the lower triangle.
-    static func addLowerGram(of a: DoubleMatrix, ofColumns: Bool, to c: inout DoubleMatrix) {
-        let (n, k) = ofColumns ? (a.columns, a.rows) : (a.rows, a.columns)
-        if n == 0 || k == 0 { return }
-        useOneThread()
-        unsafe a.elements.withUnsafeBufferPointer { from in
-            unsafe c.elements.withUnsafeMutableBufferPointer { to in
-                unsafe cblas_dsyrk(
-                    CblasRowMajor, CblasLower, ofColumns ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), 1, from.baseAddress,
-                    Int32(a.columns), 1, to.baseAddress, Int32(n))
-            }
-        }
     }
 }

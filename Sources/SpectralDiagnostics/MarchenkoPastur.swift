@@ -31,7 +31,7 @@ public struct MarchenkoPastur: Hashable, Sendable {
         return share(turns: low)
     }
 
-    /// The median, by halving; to about 1e-12.
+    /// The median; to about 1e-12.
     public var median: Double { place(medianTurns(weight: 0)) }
 
     /// The median of the M eigenvalues of real matrices of this size on average: the law's own is that of infinitely many, and 3 % above
@@ -44,31 +44,43 @@ public struct MarchenkoPastur: Hashable, Sendable {
     }
 
     /// Where the law's distribution and `weight` of that term, which integrates to ¼ − u, reach ½.
+    ///
+    /// By Newton's iteration, about four steps; by halving where it would leave the bracket.
     private func medianTurns(weight: Double) -> Double {
-        var (low, high) = (0.0, 0.5)
+        var (low, high, turns) = (0.0, 0.5, 0.25)
         for _ in 0..<52 {
-            let middle = (low + high) / 2
-            if share(turns: middle) + weight * (0.25 - middle) < 0.5 { low = middle } else { high = middle }
+            let excess = share(turns: turns) + weight * (0.25 - turns) - 0.5
+            if excess < 0 { low = turns } else { high = turns }
+            let next = turns - excess / (integrand(turns) / ratio - weight)
+            let step = abs(next - turns)
+            turns = next > low && next < high ? next : (low + high) / 2
+            // What is left is about the square of it.
+            if step < 1e-9 { break }
         }
-        return low
+        return turns
     }
 
     private func place(_ turns: Double) -> Double {
         (lowerEdge + upperEdge) / 2 - (upperEdge - lowerEdge) / 2 * ScalarMath.cosineAndSine(turns: turns).cosine
     }
 
-    /// ∫ of the density up to u turns, where it is ((b − a)/2)²·sin²/(2πcx) and smooth; Simpson's rule.
+    /// ∫ of the density up to u turns; Simpson's rule.
     private func share(turns: Double) -> Double {
-        let (half, panels) = ((upperEdge - lowerEdge) / 2, 512)
+        let panels = 512
         var sum = 0.0
         for point in 0...panels {
-            let u = turns * Double(point) / Double(panels)
-            let (cosine, sine) = ScalarMath.cosineAndSine(turns: u)
-            let x = (lowerEdge + upperEdge) / 2 - half * cosine
-            // With c = 1 both sin² and x vanish at 0; their ratio is that of 1 + cos to half.
-            let value = x > 1e-12 * half ? half * half * sine * sine / x : half * (1 + cosine)
+            let value = integrand(turns * Double(point) / Double(panels))
             sum += value * (point == 0 || point == panels ? 1 : point.isMultiple(of: 2) ? 2 : 4)
         }
         return sum * turns / Double(panels) / 3 / ratio
+    }
+
+    /// c times the density by turns, ((b − a)/2)²·sin²/x: smooth.
+    private func integrand(_ turns: Double) -> Double {
+        let half = (upperEdge - lowerEdge) / 2
+        let (cosine, sine) = ScalarMath.cosineAndSine(turns: turns)
+        let x = (lowerEdge + upperEdge) / 2 - half * cosine
+        // With c = 1 both sin² and x vanish at 0; their ratio is that of 1 + cos to half.
+        return x > 1e-12 * half ? half * half * sine * sine / x : half * (1 + cosine)
     }
 }

@@ -116,33 +116,71 @@ public struct PowerLawTail: Hashable, Sendable {
         var distance: Double
     }
 
+    /// The candidate of least distance, the first of equal ones.
     private static func scan(_ eigenvalues: [Double], isSmall: Bool) -> Fit? {
         let logs = eigenvalues.map { ScalarMath.log($0) }
         // Fewer than eight eigenvalues are all tail.
         let last = isSmall ? max(0, eigenvalues.count - 8) : eigenvalues.count - 2
-        var best: Fit?
-        var tailSum = logs.reduce(0, +)
+        let sums = sumsOfTails(logs)
+        var (best, worst): (Fit?, Int) = (nil, -1)
+        // Every 32nd candidate first: with what they reach most others are seen to be worse at the first look.
+        var reached = Double.infinity
+        for start in stride(from: 0, through: last, by: 32) {
+            if let fit = candidate(logs, sums, start, isSmall, below: reached, &worst) { reached = fit.distance }
+        }
         for start in 0...last {
-            let n = Double(eigenvalues.count - start)
-            let excess = tailSum - n * logs[start]
-            tailSum -= logs[start]
-            let alpha = 1 + (isSmall ? n - 1 : n) / excess
-            guard excess > 0, alpha.isFinite,
-                let distance = distance(logs, from: start, alpha, below: best?.distance ?? .infinity)
-            else { continue }
-            best = Fit(start: start, alpha: alpha, distance: distance)
+            let limit = best?.distance ?? reached.nextUp
+            if let fit = candidate(logs, sums, start, isSmall, below: limit, &worst) { best = fit }
         }
         return best
     }
 
+    /// Of the elements from each one on, each sum the one before less one element.
+    private static func sumsOfTails(_ logs: [Double]) -> [Double] {
+        var sum = logs.reduce(0, +)
+        return logs.map { value in
+            defer { sum -= value }
+            return sum
+        }
+    }
+
+    /// The law of the tail from `start`; nil if it has none, or none whose distance is below `limit`.
+    private static func candidate(
+        _ logs: [Double], _ sums: [Double], _ start: Int, _ isSmall: Bool, below limit: Double, _ worst: inout Int
+    ) -> Fit? {
+        let n = Double(logs.count - start)
+        let excess = sums[start] - n * logs[start]
+        let alpha = 1 + (isSmall ? n - 1 : n) / excess
+        guard excess > 0, alpha.isFinite, let distance = distance(logs, from: start, alpha, below: limit, worst: &worst) else {
+            return nil
+        }
+        return Fit(start: start, alpha: alpha, distance: distance)
+    }
+
     /// max_j |1 − (λ_j/x_min)^(1−α) − (j − start)/n|, or nil once it is at least `limit`.
-    private static func distance(_ logs: [Double], from start: Int, _ alpha: Double, below limit: Double) -> Double? {
-        let count = logs.count - start
+    ///
+    /// `worst` is where the last candidate failed: the next one often does there too, and then needs no other look.
+    private static func distance(
+        _ logs: [Double], from start: Int, _ alpha: Double, below limit: Double, worst: inout Int
+    ) -> Double? {
+        let count = Double(logs.count - start)
+        func gap(_ index: Int) -> Double {
+            let survival = ScalarMath.exp((1 - alpha) * (logs[index] - logs[start]))
+            return abs(1 - survival - Double(index - start) / count)
+        }
+        if worst >= start, gap(worst) >= limit { return nil }
+        // The gaps change slowly along the tail: a candidate that is worse is so at one place in sixteen too.
+        for index in stride(from: start, to: logs.count, by: 16) where gap(index) >= limit {
+            worst = index
+            return nil
+        }
         var largest = 0.0
-        for rank in 0..<count {
-            let survival = ScalarMath.exp((1 - alpha) * (logs[start + rank] - logs[start]))
-            largest = max(largest, abs(1 - survival - Double(rank) / Double(count)))
-            if largest >= limit { return nil }
+        for index in start..<logs.count {
+            largest = max(largest, gap(index))
+            if largest >= limit {
+                worst = index
+                return nil
+            }
         }
         return largest
     }

@@ -15,8 +15,13 @@ struct RoundingFloor: Hashable, Sendable {
 
     /// That of one matrix.
     init(of w: MatrixView, _ precision: ElementPrecision) {
+        bound = precision.unitRoundoff * VectorKernels.sumOfSquares(w.elements).squareRoot()
+        expected = precision == .float32 ? bound : min(bound, precision.unitRoundoff * Self.sides(w) / 3.0.squareRoot())
+    }
+
+    /// The largest norm of a row and of a column, added.
+    private static func sides(_ w: MatrixView) -> Double {
         var (largestRow, columnSquares) = (0.0, Array(repeating: 0.0, count: w.columns))
-        var total = 0.0
         for row in 0..<w.rows {
             var squares = 0.0
             for column in 0..<w.columns {
@@ -25,11 +30,8 @@ struct RoundingFloor: Hashable, Sendable {
                 columnSquares[column] += element * element
             }
             largestRow = max(largestRow, squares)
-            total += squares
         }
-        let sides = largestRow.squareRoot() + (columnSquares.max() ?? 0).squareRoot()
-        bound = precision.unitRoundoff * total.squareRoot()
-        expected = precision == .float32 ? bound : min(bound, precision.unitRoundoff * sides / 3.0.squareRoot())
+        return largestRow.squareRoot() + (columnSquares.max() ?? 0).squareRoot()
     }
 
     /// That of several matrices whose singular values are taken together.

@@ -15,13 +15,6 @@ public struct WeightSpectra: Sendable {
     public let bulk: NoiseBulk
     public let control: Control?
 
-    /// The shuffled matrix.
-    public struct Control: Sendable {
-        public let singularValues: [Double]
-        public let tail: PowerLawTail
-        public let bulk: NoiseBulk
-    }
-
     /// Examines matrices of one shape, one of them unless they are a convolution's.
     ///
     /// - Parameters:
@@ -51,47 +44,32 @@ public struct WeightSpectra: Sendable {
             return
         }
         Self.shuffle(&slices, generator, rows: rows, columns: columns)
-        let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: spectrum.precision)
-        let laws = Self.laws(shuffled)
-        control = Control(singularValues: shuffled.singularValues, tail: laws.0, bulk: laws.1)
+        control = Self.control(of: slices, like: spectrum, completeUpTo: completeUpTo)
     }
 
-    private static func laws(_ spectrum: MatrixSpectrum) -> (PowerLawTail, NoiseBulk) {
-        let (rows, columns, values) = (spectrum.rows, spectrum.columns, spectrum.singularValues)
+    static func laws(_ spectrum: MatrixSpectrum) -> (PowerLawTail, NoiseBulk) {
         if !spectrum.isComplete {
             let reason = spectrum.effectiveRank.reason ?? "not all singular values are known"
             return (PowerLawTail(unavailable: reason), NoiseBulk(unavailable: reason))
         }
-        // What rounding the elements makes is no tail.
-        let floor = spectrum.rounding.expected
+        return laws(
+            spectrum.singularValues, rows: spectrum.rows, columns: spectrum.columns, slices: spectrum.slices,
+            floor: spectrum.rounding.expected, spectrum.precision)
+    }
+
+    /// - Parameters:
+    ///   - values: descending.
+    ///   - floor: what rounding makes, of the elements or in solving, which is no tail.
+    static func laws(
+        _ values: [Double], rows: Int, columns: Int, slices: Int, floor: Double, _ elements: ElementPrecision
+    ) -> (PowerLawTail, NoiseBulk) {
         let largest = values.first ?? 0
         let precision = largest > 0 ? floor / largest / Double(max(rows, columns)) : 0
         return (
-            PowerLawTail(
-                singularValues: values, rows: rows, columns: columns, precision: precision, elements: spectrum.precision.name),
+            PowerLawTail(singularValues: values, rows: rows, columns: columns, precision: precision, elements: elements.name),
             NoiseBulk(
-                singularValues: values, rows: rows, columns: columns, slices: spectrum.slices, floor: floor,
-                elements: spectrum.precision.name)
+                singularValues: values, rows: rows, columns: columns, slices: slices, floor: floor, elements: elements.name)
         )
-    }
-
-    private static func shuffle(_ slices: inout [Matrix], _ generator: CounterRNG, rows: Int, columns: Int) {
-        if slices.count == 1 {
-            var elements = slices[0].mutableSpan
-            return generator.shuffle(&elements)
-        }
-        let size = rows * columns
-        var all = AlignedVector(count: size * slices.count)
-        var elements = all.mutableSpan
-        for (index, slice) in slices.enumerated() {
-            var part = elements.part(index * size..<(index + 1) * size)
-            VectorKernels.copy(slice.span, into: &part)
-        }
-        generator.shuffle(&elements)
-        for index in slices.indices {
-            slices[index] = Matrix(
-                MatrixView(elements.span.extracting(index * size..<(index + 1) * size), rows: rows, columns: columns))
-        }
     }
 }
 

@@ -20,6 +20,37 @@ struct RandomTests {
             ))
     }
 
+    @Test("many at a time are the same as one by one, wherever they begin", arguments: [0, 1, 31, 32, 33, 256])
+    func manyBits(count: Int) {
+        let generator = CounterRNG(seed: 0x1234_5678_9ABC_DEF0, purpose: "many", index: 7)
+        for block: UInt64 in [0, 5, 0xFFFF_FFF8, 1 << 40] {
+            var numbers = Array(repeating: UInt64(0), count: count)
+            do {
+                var room = numbers.mutableSpan
+                generator.fillBits(&room, fromBlock: block)
+            }
+            #expect(numbers == (0..<UInt64(count)).map { generator.bits(2 * block + $0) })
+        }
+    }
+
+    @Test(
+        "shuffling is Fisher and Yates's: elements exchanged from the last on, each with one at or before it",
+        arguments: [0, 1, 2, 300, 1000])
+    func shuffle(count: Int) {
+        let generator = CounterRNG(seed: 9, purpose: "shuffle")
+        var expected = (0..<count).map { Float($0) }
+        var found = expected
+        do {
+            var room = found.mutableSpan
+            generator.shuffle(&room)
+        }
+        // A draw is refused once in 2⁵⁴: number i decides exchange i.
+        for last in stride(from: count - 1, to: 0, by: -1) {
+            expected.swapAt(last, Int(generator.bits(UInt64(count - 1 - last)).multipliedFullWidth(by: UInt64(last + 1)).high))
+        }
+        #expect(found == expected)
+    }
+
     @Test("normals have the moments and the distribution of normals")
     func normals() {
         let count = 20_000

@@ -94,8 +94,12 @@ struct VectorKernelTests {
             unsafe table.row_sums(&sums, y, 1, y.count, 0)
             let dot = unsafe table.dot(y, y, y.count), squares = unsafe table.sum_of_squares(y, y.count)
             let check = unsafe table.checksum(x, 4 * x.count)
+            var numbers = Array(repeating: UInt64(0), count: count)
+            unsafe table.philox(&numbers, count, 0xFFFF_FFF0, 3, 5)
+            let halves = numbers.flatMap { [UInt32(truncatingIfNeeded: $0), UInt32(truncatingIfNeeded: $0 >> 32)] }
             #expect(dot == squares)
-            results.append([a, b, c, d, e, w, m, v, sums].map(Self.bits) + [[check, UInt32(truncatingIfNeeded: dot.bitPattern)]])
+            results.append(
+                [a, b, c, d, e, w, m, v, sums].map(Self.bits) + [[check, UInt32(truncatingIfNeeded: dot.bitPattern)], halves])
         }
         for result in results.dropFirst() { #expect(result == results[0]) }
     }

@@ -57,6 +57,9 @@ struct plumb_vector_kernels {
     float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
     uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
 
+    // to[2i] and to[2i + 1]: the lower and the upper half of what Philox 4×32-10 makes of the counter (first + i, stream)
+    void (*_Nonnull philox)(uint64_t *_Nonnull to, size_t count, uint64_t first, uint64_t stream, uint64_t key);
+
     void (*_Nonnull momentum_step)(
         float *_Nonnull w, float *_Nonnull v, const float *_Nonnull gradient, size_t count, struct plumb_momentum settings);
     void (*_Nonnull adam_step)(

@@ -30,7 +30,8 @@ extension Inspect {
         try after.appendMaps(of: second, selection)
         let (olds, news) = (Self.byName(before), Self.byName(after))
         let limit = sizeLimit
-        let compared = try ParallelMap.run(before.items.filter { news[$0.name] != nil }, threads: threadCount) { item in
+        let compared = try ParallelMap.run(before.items.filter { news[$0.name] != nil }, threads: threadCount, cost: \.cost) {
+            item in
             guard let other = news[item.name], other.shape == item.shape else {
                 let reason = "the shapes differ: \(item.shape) and \(news[item.name]?.shape ?? [])"
                 return ComparedTensor(name: item.name, shape: item.shape, outcome: .missing(reason))

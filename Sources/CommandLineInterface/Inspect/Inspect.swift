@@ -57,7 +57,7 @@ struct Inspect: ParsableCommand {
     @Option(help: "Threads; at most as many matrices are in memory at a time. All cores if left out.")
     var threads: Int?
 
-    @Flag(name: .customLong("no-control"), help: "Leave out the fit on shuffled elements, which takes half of the time.")
+    @Flag(name: .customLong("no-control"), help: "Leave out the fit on shuffled elements, which takes up to half of the time.")
     var withoutControl = false
 
     @Option(

@@ -3,13 +3,15 @@ import Synchronization
 
 /// Runs blocking work on threads of its own, never on Swift's cooperative pool.
 enum ParallelMap {
-    /// body of each item, in the items' order; every thread takes the next item when it is done with one. Blocking.
+    /// body of each item, in the items' order; every thread takes the costliest item that is left when it is done with one, as a long one
+    /// begun last would leave the others idle. Blocking.
     ///
     /// - Throws: the error of the first item, by order, that has one.
     static func run<Item: Sendable, Result: Sendable>(
-        _ items: [Item], threads: Int, _ body: @escaping @Sendable (Item) throws -> Result
+        _ items: [Item], threads: Int, cost: (Item) -> Double, _ body: @escaping @Sendable (Item) throws -> Result
     ) throws -> [Result] {
-        let state = State<Result>(items.count)
+        let costs = items.map(cost)
+        let state = State<Result>(items.indices.sorted { (costs[$1], $0) < (costs[$0], $1) })
         let group = DispatchGroup()
         for _ in 0..<min(threads, items.count) {
             group.enter()
@@ -27,18 +29,19 @@ enum ParallelMap {
     }
 
     private final class State<Value: Sendable>: Sendable {
-        private let count: Int
+        /// Which item is taken first, second, …
+        private let order: [Int]
         private let next = Atomic(0)
         private let done: Mutex<[Swift.Result<Value, any Error>?]>
 
-        init(_ count: Int) {
-            self.count = count
-            done = Mutex(Array(repeating: nil, count: count))
+        init(_ order: [Int]) {
+            self.order = order
+            done = Mutex(Array(repeating: nil, count: order.count))
         }
 
         func take() -> Int? {
-            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            return index < count ? index : nil
+            let place = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            return place < order.count ? order[place] : nil
         }
 
         func put(_ result: sending Swift.Result<Value, any Error>, at index: Int) { done.withLock { $0[index] = result } }

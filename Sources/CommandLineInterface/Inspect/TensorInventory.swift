@@ -16,6 +16,12 @@ struct TensorInventory: Sendable {
         /// rows × columns of one matrix, and how many.
         var slices: Int
         var load: @Sendable () throws -> Loaded
+
+        /// Operations of the whole spectrum, but for a factor.
+        var cost: Double {
+            let sides = shape.prefix(2).map { Double($0) }
+            return sides.reduce(Double(slices), *) * (sides.min() ?? 0)
+        }
     }
 
     /// What reading an item gave.
