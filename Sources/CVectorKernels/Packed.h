@@ -1,6 +1,7 @@
 #pragma once
 // Rows of 16-bit integers with a scale each: half the memory of floats, and an error of at most scale/2 an element.
 #include "Reductions.h"
+#include <float.h>
 
 #define PACKED_MAX 32767.0f
 
@@ -14,11 +15,12 @@ INLINE ints nearest(floats x) { return __builtin_convertvector((x + 12582912.0f)
 
 static float pack(int16_t *packed, const float *x, size_t count) {
     float largest = maximum_magnitude(x, count);
-    if (!(largest > 0) || largest > 3.0e38f) {  // zeros, or nothing to be packed
-        memset(packed, 0, count * sizeof *packed);
-        return largest > 0 || largest == 0 ? largest : largest - largest;
-    }
     float scale = largest / PACKED_MAX;
+    // Zeros, numbers too small for a scale, and what is not finite, which the scale passes on.
+    if (!(scale >= FLT_MIN && scale <= FLT_MAX)) {
+        memset(packed, 0, count * sizeof *packed);
+        return scale <= FLT_MAX ? 0 : scale;
+    }
     for (size_t i = 0; i < count; i += LANES) {
         ints value = nearest(load(x + i) / scale);
         *(loose_shorts *)(packed + i) = __builtin_convertvector(value, shorts);
