@@ -44,14 +44,27 @@ public struct MatrixSpectrum: Sendable {
 
     /// Examines a matrix.
     public init(of w: MatrixView, completeUpTo: Int = 1024, precision: ElementPrecision = .float32) {
-        self.init(Self.find(w, completeUpTo, precision), rows: w.rows, columns: w.columns, slices: 1, precision)
+        let found = Self.find(w, completeUpTo, precision) { w throws(LAPACKError) in try SingularValueSolver.values(w) }
+        self.init(found, rows: w.rows, columns: w.columns, slices: 1, precision)
     }
 
     /// Examines matrices of one shape as one spectrum; of several, which are the places of a convolution's kernel and small, all
     /// singular values are found.
     public init(ofAll slices: [Matrix], completeUpTo: Int = 1024, precision: ElementPrecision = .float32) {
+        self.init(ofAll: slices, completeUpTo: completeUpTo, precision: precision) { w throws(LAPACKError) in
+            try SingularValueSolver.values(w)
+        }
+    }
+
+    /// - Parameter solve: finds all singular values of a finite matrix, descending.
+    init(
+        ofAll slices: [Matrix], completeUpTo: Int, precision: ElementPrecision,
+        solve: (MatrixView) throws(LAPACKError) -> [Double]
+    ) {
         var found = Found()
-        for slice in slices { found.append(Self.find(slice.view, slices.count == 1 ? completeUpTo : .max, precision)) }
+        for slice in slices {
+            found.append(Self.find(slice.view, slices.count == 1 ? completeUpTo : .max, precision, solve))
+        }
         self.init(found, rows: slices.first?.rows ?? 0, columns: slices.first?.columns ?? 0, slices: slices.count, precision)
     }
 
@@ -147,7 +160,10 @@ extension MatrixSpectrum {
     /// Steps of Golub and Kahan's method, and how many of its values are kept.
     private static let (steps, leading) = (96, 32)
 
-    private static func find(_ w: MatrixView, _ completeUpTo: Int, _ precision: ElementPrecision) -> Found {
+    private static func find(
+        _ w: MatrixView, _ completeUpTo: Int, _ precision: ElementPrecision,
+        _ solve: (MatrixView) throws(LAPACKError) -> [Double]
+    ) -> Found {
         var found = Found(squares: VectorKernels.sumOfSquares(w.elements))
         if w.rows == 0 || w.columns == 0 { return found }
         if !VectorKernels.allFinite(w.elements) {
@@ -159,7 +175,7 @@ extension MatrixSpectrum {
         found.isComplete = min(w.rows, w.columns) <= completeUpTo
         do {
             if found.isComplete {
-                found.values = try SingularValueSolver.values(w)
+                found.values = try solve(w)
                 let error = Double(max(w.rows, w.columns)) * Double.ulpOfOne
                 // That of the Gram matrix, at most √ of it; where that would matter it is gesdd's, which is less.
                 found.residuals = found.values.map {

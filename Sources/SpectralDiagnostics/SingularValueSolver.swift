@@ -11,18 +11,28 @@ enum SingularValueSolver {
     private static let eigenvalueFloor = 1e-12
 
     /// Descending, min(m, n) of them. `w` is finite. O(m·n·min(m, n)).
-    static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] {
-        let eigenvalues = try LAPACK.gramEigenvalues(of: w)
-        guard let smallest = eigenvalues.first, let largest = eigenvalues.last else { return [] }
-        if smallest < eigenvalueFloor * largest { return try LAPACK.singularValues(DoubleMatrix(w)) }
-        return eigenvalues.reversed().map { $0.squareRoot() }
+    static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] { try values(w, beside: SymmetricTridiagonal()).0 }
+
+    /// The same, and what `roughMatrix` of another matrix comes to in the same time.
+    static func values(_ w: MatrixView, beside other: SymmetricTridiagonal) throws(LAPACKError) -> ([Double], [Double]) {
+        let (eigenvalues, others) = try SymmetricTridiagonal.eigenvalues(try LAPACK.gramTridiagonal(of: w), other)
+        let rough = roots(others)
+        guard let smallest = eigenvalues.first, let largest = eigenvalues.last else { return ([], rough) }
+        if smallest < eigenvalueFloor * largest { return (try LAPACK.singularValues(DoubleMatrix(w)), rough) }
+        return (roots(eigenvalues), rough)
     }
 
-    /// The same by a float32 Gram matrix, σ² to about 10⁻⁶·σ₁², those that come out negative as 0; nil for matrices smaller than 128, of
-    /// which nothing is gained, and where the elements' squares would leave float32's range. `w` is finite. O(m·n·min(m, n)).
-    static func roughValues(_ w: MatrixView) -> [Double]? {
+    /// A float32 Gram matrix' tridiagonal form; its eigenvalues are σ² to about 10⁻⁶·σ₁². Nil for matrices smaller than 128, of which
+    /// nothing is gained, and where the elements' squares would leave float32's range. `w` is finite. O(m·n·min(m, n)).
+    static func roughMatrix(_ w: MatrixView) -> SymmetricTridiagonal? {
         let squares = VectorKernels.sumOfSquares(w.elements)
         guard min(w.rows, w.columns) >= 128, squares < 1e30, squares > 1e-24 * Double(w.elements.count) else { return nil }
-        return try? LAPACK.roughGramEigenvalues(of: w).reversed().map { max(0, $0).squareRoot() }
+        return try? LAPACK.roughGramTridiagonal(of: w)
     }
+
+    /// The singular values that `roughMatrix` stands for, those whose squares come out negative as 0; nil where it is.
+    static func roughValues(_ w: MatrixView) -> [Double]? { roughMatrix(w).flatMap { try? roots($0.eigenvalues()) } }
+
+    /// Of eigenvalues that ascend.
+    private static func roots(_ eigenvalues: [Double]) -> [Double] { eigenvalues.reversed().map { max(0, $0).squareRoot() } }
 }

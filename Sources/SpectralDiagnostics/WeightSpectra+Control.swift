@@ -19,18 +19,21 @@ extension WeightSpectra {
     private static let roughResolution = 1e-3
 
     /// Solves matrices that have been shuffled, as `spectrum` was before.
-    static func control(of slices: [Matrix], like spectrum: MatrixSpectrum, completeUpTo: Int) -> Control {
-        if let control = roughControl(of: slices, like: spectrum) { return control }
+    ///
+    /// - Parameter values: those that a float32 solution gave, if there is one.
+    static func control(of slices: [Matrix], values: [[Double]]? = nil, like spectrum: MatrixSpectrum, completeUpTo: Int) -> Control
+    {
+        if let control = roughControl(of: slices, values: values, like: spectrum) { return control }
         let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: spectrum.precision)
         let laws = laws(shuffled)
         return Control(singularValues: shuffled.singularValues, tail: laws.0, bulk: laws.1)
     }
 
     /// By float32; nil where that could be seen.
-    static func roughControl(of slices: [Matrix], like spectrum: MatrixSpectrum) -> Control? {
+    static func roughControl(of slices: [Matrix], values known: [[Double]]? = nil, like spectrum: MatrixSpectrum) -> Control? {
         var (values, rounding): ([Double], RoundingFloor) = ([], RoundingFloor())
-        for slice in slices {
-            guard let part = SingularValueSolver.roughValues(slice.view) else { return nil }
+        for (index, slice) in slices.enumerated() {
+            guard let part = known?[index] ?? SingularValueSolver.roughValues(slice.view) else { return nil }
             values += part
             rounding.widen(to: RoundingFloor(of: slice.view, spectrum.precision))
         }
@@ -43,6 +46,18 @@ extension WeightSpectra {
             values, rows: spectrum.rows, columns: spectrum.columns, slices: spectrum.slices, floor: floor, spectrum.precision)
         guard let start = tail.tailStart.number, start >= roughResolution * largest * largest else { return nil }
         return Control(singularValues: values, tail: tail, bulk: bulk)
+    }
+
+    /// A matrix' elements in a random order, and what is to be solved of it; nil where float32 does not do or nothing is solved.
+    static func shuffled(_ w: Matrix, _ generator: CounterRNG, _ completeUpTo: Int) -> (
+        matrix: Matrix, rough: SymmetricTridiagonal
+    )? {
+        guard min(w.rows, w.columns) <= completeUpTo, VectorKernels.allFinite(w.span) else { return nil }
+        var slices = [w]
+        shuffle(&slices, generator, rows: w.rows, columns: w.columns)
+        let shuffled = slices[0]
+        guard let rough = SingularValueSolver.roughMatrix(shuffled.view) else { return nil }
+        return (shuffled, rough)
     }
 
     /// Puts the elements of all slices, taken together, in a random order.

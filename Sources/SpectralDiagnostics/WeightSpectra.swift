@@ -25,6 +25,22 @@ public struct WeightSpectra: Sendable {
         control generator: CounterRNG?
     ) {
         let slices = consume matrices
+        // A matrix and its control are solved side by side, in little more time than one takes.
+        if let generator, slices.count == 1, let shuffled = Self.shuffled(slices[0], generator, completeUpTo) {
+            var rough: [Double] = []
+            let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision) {
+                w throws(LAPACKError) in
+                let (values, others) = try SingularValueSolver.values(w, beside: shuffled.rough)
+                rough = others
+                return values
+            }
+            if spectrum.isComplete && !rough.isEmpty {
+                self.init(spectrum, of: slices, bracket: nil) { spectrum in
+                    Self.control(of: [shuffled.matrix], values: [rough], like: spectrum, completeUpTo: completeUpTo)
+                }
+                return
+            }
+        }
         let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision)
         self.init(spectrum, of: consume slices, completeUpTo: completeUpTo, control: generator)
     }
@@ -35,16 +51,21 @@ public struct WeightSpectra: Sendable {
         control generator: CounterRNG?
     ) {
         var slices = consume matrices
-        let (rows, columns) = (slices.first?.rows ?? 0, slices.first?.columns ?? 0)
+        self.init(spectrum, of: slices, bracket: bracket) { spectrum in
+            guard let generator else { return nil }
+            let (rows, columns) = (slices.first?.rows ?? 0, slices.first?.columns ?? 0)
+            Self.shuffle(&slices, generator, rows: rows, columns: columns)
+            return Self.control(of: slices, like: spectrum, completeUpTo: completeUpTo)
+        }
+    }
+
+    private init(
+        _ spectrum: MatrixSpectrum, of slices: [Matrix], bracket: NormBracket?, control: (MatrixSpectrum) -> Control?
+    ) {
         self.spectrum = spectrum
         self.bracket = bracket ?? NormBracket(spectrum, of: slices)
         (tail, bulk) = Self.laws(spectrum)
-        guard let generator, spectrum.isComplete, spectrum.spectralNorm.number ?? 0 > 0 else {
-            control = nil
-            return
-        }
-        Self.shuffle(&slices, generator, rows: rows, columns: columns)
-        control = Self.control(of: slices, like: spectrum, completeUpTo: completeUpTo)
+        self.control = spectrum.isComplete && spectrum.spectralNorm.number ?? 0 > 0 ? control(spectrum) : nil
     }
 
     static func laws(_ spectrum: MatrixSpectrum) -> (PowerLawTail, NoiseBulk) {

@@ -67,6 +67,11 @@ struct plumb_vector_kernels {
         struct plumb_adam settings);
 } __attribute__((swift_attr("@Sendable")));
 
+// The eigenvalues of two symmetric tridiagonal matrices, in no order, in the place of their diagonals [n]; `e`: [n], the squares of the
+// others' elements, used up, the last not read. All of a size that float64's squares do not leave. 0 when an iteration stopped.
+int plumb_tridiagonal_eigenvalues(
+    double *_Nonnull d, double *_Nonnull e, size_t n, double *_Nonnull other_d, double *_Nonnull other_e, size_t other_n);
+
 enum plumb_instruction_set { plumb_baseline = 0, plumb_haswell = 1, plumb_skylake_avx512 = 2 };
 
 /// The kernels compiled for `set`, or null when this machine (or this build) cannot run them.
