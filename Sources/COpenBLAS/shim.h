@@ -3,6 +3,13 @@
 #pragma once
 #include <cblas.h>
 
+// Ends the pool of threads that OpenBLAS starts as it is loaded, which spin for a while waiting for work. Its builds without such a pool
+// have no such function.
+int blas_thread_shutdown_(void) __attribute__((weak));
+static inline void plumb_blas_end_threads(void) {
+    if (blas_thread_shutdown_) blas_thread_shutdown_();
+}
+
 void sgesdd_(const char *jobz, const int *m, const int *n, float *a, const int *lda, float *s, float *u, const int *ldu, float *vt,
              const int *ldvt, float *work, const int *lwork, int *iwork, int *info);
 void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u, const int *ldu, double *vt,
@@ -13,7 +20,6 @@ void dsytrd_(const char *uplo, const int *n, double *a, const int *lda, double *
              int *info);
 void ssytrd_(const char *uplo, const int *n, float *a, const int *lda, float *d, float *e, float *tau, float *work, const int *lwork,
              int *info);
-void dsterf_(const int *n, double *d, double *e, int *info);
 void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr, double *wi, double *vl,
             const int *ldvl, double *vr, const int *ldvr, double *work, const int *lwork, int *info);
 void sgeqrf_(const int *m, const int *n, float *a, const int *lda, float *tau, float *work, const int *lwork, int *info);

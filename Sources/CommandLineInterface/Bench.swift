@@ -24,7 +24,6 @@ struct BenchStep: ParsableCommand {
     @Flag(help: "Print one object of JSON.") var json = false
 
     func run() throws {
-        BLAS.useOneThread()
         let yaml = """
             data: { source: synthetic, examples: \(max(1024, 2 * batch)), features: \(inputs), classes: \(outputs), validation: 0 }
             model:

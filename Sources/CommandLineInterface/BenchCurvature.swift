@@ -36,7 +36,6 @@ struct BenchCurvature: ParsableCommand {
     }
 
     func run() throws {
-        BLAS.useOneThread()
         let problem = try CurvatureProblem(file, activation: activation)
         let wanted = CurvatureOptions(probes: probes, steps: steps, seed: seed)
         // The first run of a process pays for its memory's pages.

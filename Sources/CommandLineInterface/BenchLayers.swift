@@ -31,7 +31,6 @@ struct BenchLayers: ParsableCommand {
     }
 
     func run() throws {
-        BLAS.useOneThread()
         let (configurations, absent) = LayerConfiguration.chosen(families, of: Invocation.families)
         if let unknown = families.first(where: { absent.contains($0) }) {
             throw RefusedInput(

@@ -13,7 +13,6 @@ struct Doctor: ParsableCommand {
         abstract: "Checks that this machine can train: BLAS, sockets, the built-in data, disk.")
 
     func run() throws {
-        BLAS.useOneThread()
         var isHealthy = true
         func check(_ name: String, _ body: () throws -> String) {
             do { print("ok    \(name): \(try body())") } catch {

@@ -3,7 +3,6 @@ import Cluster
 import Datasets
 import ExperimentFile
 import Foundation
-import LinearAlgebra
 import RunStore
 import StructuredLayers
 import Training
@@ -22,7 +21,6 @@ struct Evaluate: ParsableCommand {
     var json = false
 
     func run() throws {
-        BLAS.useOneThread()
         let file = try SafetensorsFile(try CheckpointPath.resolved(checkpoint))
         guard let text = file.metadata["experiment"] else {
             throw RefusedInput(

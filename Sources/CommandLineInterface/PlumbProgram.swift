@@ -24,6 +24,7 @@ public enum PlumbProgram {
     /// - Parameter families: what `family` and `kind` in an experiment file may name.
     public static func main(families: LayerFamilies = .builtin) -> Never {
         ProcessMemory.keepFreed()
+        BLAS.useOneThread()
         Invocation.$families.withValue(families) {
             do {
                 var command = try Plumb.parseAsRoot()

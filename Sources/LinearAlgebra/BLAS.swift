@@ -5,9 +5,12 @@ public enum Triangle: Sendable { case upper, lower }
 
 /// Faces of OpenBLAS on views, always on one thread: a second one would change the bits.
 public enum BLAS {
-    private static let oneThread: Void = openblas_set_num_threads(1)
+    private static let oneThread: Void = {
+        openblas_set_num_threads(1)
+        plumb_blas_end_threads()
+    }()
 
-    /// Holds OpenBLAS to one thread in this process; every call here does so first.
+    /// Holds OpenBLAS to one thread in this process, and ends those it has started; every call here does so first.
     public static func useOneThread() { oneThread }
 
     /// C ← alpha·op(A)·op(B) + beta·C. Shapes: op(A) [m, k], op(B) [k, n], C [m, n]. O(m·n·k).

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import LinearAlgebra
 import RunStore
 
 /// `plumb inspect`: the arguments decide what is examined, and each mode has a file of its own.
@@ -69,7 +68,6 @@ struct Inspect: ParsableCommand {
     var completeUpTo: Int?
 
     func run() throws {
-        BLAS.useOneThread()
         let mode = InspectMode(self)
         if mode == .run { return try showRun() }
         let files = try paths.map { try SafetensorsFile(try checkpoint($0)) }
