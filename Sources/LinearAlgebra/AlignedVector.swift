@@ -12,10 +12,8 @@ public struct AlignedVector: Sendable {
 
     /// A copy of `elements`.
     public init(_ elements: Span<Float>) {
-        storage = AlignedStorage(count: elements.count)
+        storage = unsafe elements.withUnsafeBufferPointer { unsafe AlignedStorage($0) }
         count = elements.count
-        // Not through `mutableSpan`: the compiler of Swift 6.3 stops on a mutable span of a value under construction.
-        unsafe elements.withUnsafeBufferPointer { _ = unsafe storage.elements.update(fromContentsOf: $0) }
     }
 
     public var span: Span<Float> {

@@ -9,6 +9,7 @@ struct SymmetricStorage<Element: BinaryFloatingPoint>: ~Copyable {
     /// From one row to the next, in elements.
     let stride: Int
     let elements: UnsafeMutablePointer<Element>
+    private let byteCount: Int
 
     private static var line: Int { 64 }
 
@@ -18,10 +19,10 @@ struct SymmetricStorage<Element: BinaryFloatingPoint>: ~Copyable {
         self.size = size
         // An odd number of lines meets every set.
         stride = max(1, lines | 1) * perLine
-        let bytes = max(1, size) * stride * MemoryLayout<Element>.stride
-        let raw = unsafe ProcessMemory.allocate(byteCount: bytes, alignment: Self.line)
+        byteCount = max(1, size) * stride * MemoryLayout<Element>.stride
+        let (raw, _) = unsafe ProcessMemory.allocate(byteCount: byteCount, alignment: Self.line)
         unsafe elements = raw.bindMemory(to: Element.self, capacity: max(1, size) * stride)
     }
 
-    deinit { unsafe elements.deallocate() }
+    deinit { unsafe ProcessMemory.deallocate(elements, byteCount: byteCount) }
 }

@@ -9,6 +9,8 @@ import LinearAlgebra
 enum SingularValueSolver {
     /// Below this part of the largest eigenvalue the smallest one is not trusted.
     private static let eigenvalueFloor = 1e-12
+    /// The part of the largest eigenvalue that all which is reported must stand above to come from float32: an error of 10⁻³ there.
+    private static let roughResolution = 1e-3
 
     /// Descending, min(m, n) of them. `w` is finite. O(m·n·min(m, n)).
     static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] { try values(w, beside: SymmetricTridiagonal()).0 }
@@ -32,6 +34,15 @@ enum SingularValueSolver {
 
     /// The singular values that `roughMatrix` stands for, those whose squares come out negative as 0; nil where it is.
     static func roughValues(_ w: MatrixView) -> [Double]? { roughMatrix(w).flatMap { try? roots($0.eigenvalues()) } }
+
+    /// Whether float32 gives what is reported of a spectrum, down to its median. `values` descend.
+    static func isResolved(_ values: [Double]) -> Bool {
+        guard let largest = values.first, largest > 0 else { return false }
+        return isResolved(values[values.count / 2], below: largest)
+    }
+
+    /// Whether float32 gives a singular value of a matrix whose largest one is `largest`.
+    static func isResolved(_ value: Double, below largest: Double) -> Bool { value * value >= roughResolution * largest * largest }
 
     /// Of eigenvalues that ascend.
     private static func roots(_ eigenvalues: [Double]) -> [Double] { eigenvalues.reversed().map { max(0, $0).squareRoot() } }

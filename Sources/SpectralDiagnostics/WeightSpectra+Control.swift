@@ -15,49 +15,52 @@ extension WeightSpectra {
 
     /// The part of λ₁ below which float32's eigenvalues are not used.
     private static let roughFloor = 1e-5
-    /// The part of λ₁ that all which is reported must stand above to come from float32: an error of 10⁻³ there.
-    private static let roughResolution = 1e-3
-
     /// Solves matrices that have been shuffled, as `spectrum` was before.
-    ///
-    /// - Parameter values: those that a float32 solution gave, if there is one.
-    static func control(of slices: [Matrix], values: [[Double]]? = nil, like spectrum: MatrixSpectrum, completeUpTo: Int) -> Control
-    {
-        if let control = roughControl(of: slices, values: values, like: spectrum) { return control }
+    static func control(of slices: [Matrix], like spectrum: MatrixSpectrum, completeUpTo: Int) -> Control {
+        roughControl(of: slices, like: spectrum) ?? fullControl(of: slices, like: spectrum, completeUpTo: completeUpTo)
+    }
+
+    /// By float64, or by what `spectrum`'s size allows.
+    static func fullControl(of slices: [Matrix], like spectrum: MatrixSpectrum, completeUpTo: Int) -> Control {
         let shuffled = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: spectrum.precision)
         let laws = laws(shuffled)
         return Control(singularValues: shuffled.singularValues, tail: laws.0, bulk: laws.1)
     }
 
     /// By float32; nil where that could be seen.
-    static func roughControl(of slices: [Matrix], values known: [[Double]]? = nil, like spectrum: MatrixSpectrum) -> Control? {
+    static func roughControl(of slices: [Matrix], like spectrum: MatrixSpectrum) -> Control? {
         var (values, rounding): ([Double], RoundingFloor) = ([], RoundingFloor())
-        for (index, slice) in slices.enumerated() {
-            guard let part = known?[index] ?? SingularValueSolver.roughValues(slice.view) else { return nil }
+        for slice in slices {
+            guard let part = SingularValueSolver.roughValues(slice.view) else { return nil }
             values += part
             rounding.widen(to: RoundingFloor(of: slice.view, spectrum.precision))
         }
-        values.sort(by: >)
-        guard let largest = values.first, largest > 0 else { return nil }
-        let median = values[values.count / 2]
-        if median * median < roughResolution * largest * largest { return nil }
+        return roughControl(values: values, rounding: rounding, like: spectrum)
+    }
+
+    /// Of singular values in float32, in any order; nil where that could be seen.
+    static func roughControl(values: [Double], rounding: RoundingFloor, like spectrum: MatrixSpectrum) -> Control? {
+        let values = values.sorted(by: >)
+        guard let largest = values.first, SingularValueSolver.isResolved(values) else { return nil }
         let floor = max(rounding.expected, roughFloor.squareRoot() * largest)
         let (tail, bulk) = laws(
             values, rows: spectrum.rows, columns: spectrum.columns, slices: spectrum.slices, floor: floor, spectrum.precision)
-        guard let start = tail.tailStart.number, start >= roughResolution * largest * largest else { return nil }
+        guard let start = tail.tailStart.number, SingularValueSolver.isResolved(start.squareRoot(), below: largest) else { return nil }
         return Control(singularValues: values, tail: tail, bulk: bulk)
     }
 
-    /// A matrix' elements in a random order, and what is to be solved of it; nil where float32 does not do or nothing is solved.
-    static func shuffled(_ w: Matrix, _ generator: CounterRNG, _ completeUpTo: Int) -> (
-        matrix: Matrix, rough: SymmetricTridiagonal
+    /// What float32 makes of a matrix' elements in a random order; nil where it does not do or nothing is solved.
+    ///
+    /// The matrix itself is not kept: the room that it took is that of what follows.
+    static func shuffled(_ w: Matrix, _ generator: CounterRNG, _ completeUpTo: Int, _ precision: ElementPrecision) -> (
+        rough: SymmetricTridiagonal, rounding: RoundingFloor
     )? {
         guard min(w.rows, w.columns) <= completeUpTo, VectorKernels.allFinite(w.span) else { return nil }
         var slices = [w]
         shuffle(&slices, generator, rows: w.rows, columns: w.columns)
         let shuffled = slices[0]
         guard let rough = SingularValueSolver.roughMatrix(shuffled.view) else { return nil }
-        return (shuffled, rough)
+        return (rough, RoundingFloor(of: shuffled.view, precision))
     }
 
     /// Puts the elements of all slices, taken together, in a random order.

@@ -26,7 +26,7 @@ public struct WeightSpectra: Sendable {
     ) {
         let slices = consume matrices
         // A matrix and its control are solved side by side, in little more time than one takes.
-        if let generator, slices.count == 1, let shuffled = Self.shuffled(slices[0], generator, completeUpTo) {
+        if let generator, slices.count == 1, let shuffled = Self.shuffled(slices[0], generator, completeUpTo, precision) {
             var rough: [Double] = []
             let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision) {
                 w throws(LAPACKError) in
@@ -36,7 +36,10 @@ public struct WeightSpectra: Sendable {
             }
             if spectrum.isComplete && !rough.isEmpty {
                 self.init(spectrum, of: slices, bracket: nil) { spectrum in
-                    Self.control(of: [shuffled.matrix], values: [rough], like: spectrum, completeUpTo: completeUpTo)
+                    if let control = Self.roughControl(values: rough, rounding: shuffled.rounding, like: spectrum) { return control }
+                    var again = slices
+                    Self.shuffle(&again, generator, rows: spectrum.rows, columns: spectrum.columns)
+                    return Self.fullControl(of: again, like: spectrum, completeUpTo: completeUpTo)
                 }
                 return
             }

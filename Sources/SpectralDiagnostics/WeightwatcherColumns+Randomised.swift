@@ -4,17 +4,21 @@ extension WeightwatcherColumns {
     /// The columns of `analyze(randomize=True)`: the spectrum of the same elements in a random order, each place's its own.
     ///
     /// Below 100 eigenvalues five orders are taken together, as weightwatcher does, but for the distances that compare one with one.
+    /// Large matrices are solved in float32 where their median allows it, as `WeightSpectra.Control` is; `rough` are the first order's
+    /// values, if they are known.
     static func randomised(
-        _ slices: inout [Matrix], _ isKernel: Bool, _ eigenvalues: [Double], _ control: (Int) -> CounterRNG, small: Int, large: Int
+        _ slices: inout [Matrix], _ isKernel: Bool, _ eigenvalues: [Double], _ rough: [Double]?, _ control: (Int) -> CounterRNG,
+        small: Int, large: Int
     ) -> [(name: String, value: Measured)] {
         let replicas = eigenvalues.count < 100 ? 5 : 1
         var (all, last): ([Double], [Double]) = ([], [])
         for replica in 0..<replicas {
-            guard let next = shuffled(&slices, isKernel, control, from: replica * slices.count) else {
+            let known = replica == 0 ? rough : nil
+            guard let next = known ?? shuffled(&slices, isKernel, control, from: replica * slices.count) else {
                 return [("max_rand_eval", .unavailable("the singular value decomposition did not converge"))]
             }
-            last = next
-            all += next
+            last = next.map { $0 * $0 }
+            all += last
         }
         let (largest, top) = (eigenvalues[eigenvalues.count - 1], last.max() ?? 0)
         let fit = WeightwatcherNoiseFit(eigenvalues: all, small: small, large: large)
@@ -27,6 +31,17 @@ extension WeightwatcherColumns {
         ]
     }
 
+    /// What float32 makes of one matrix in a random order, as `shuffled` would begin; nil where it does not do.
+    static func roughlyShuffled(_ w: Matrix, _ generator: CounterRNG) -> SymmetricTridiagonal? {
+        guard VectorKernels.allFinite(w.span) else { return nil }
+        var shuffled = w
+        do {
+            var elements = shuffled.mutableSpan
+            generator.shuffle(&elements)
+        }
+        return SingularValueSolver.roughMatrix(shuffled.view)
+    }
+
     private static func shuffled(_ slices: inout [Matrix], _ isKernel: Bool, _ control: (Int) -> CounterRNG, from first: Int)
         -> [Double]?
     {
@@ -37,10 +52,14 @@ extension WeightwatcherColumns {
                 control(first + index).shuffle(&elements)
             }
             let slice = slices[index]
-            guard let found = try? solve(slice, isKernel: isKernel) else { return nil }
-            values += found
+            if let found = SingularValueSolver.roughValues(slice.view), SingularValueSolver.isResolved(found) {
+                values += scaled(found, isKernel)
+            } else {
+                guard let found = try? solve(slice, isKernel: isKernel) else { return nil }
+                values += found
+            }
         }
-        return values.map { $0 * $0 }
+        return values
     }
 
     /// √ of the Jensen–Shannon divergence of the two lists as distributions over their places.

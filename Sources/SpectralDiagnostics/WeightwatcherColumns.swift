@@ -27,8 +27,16 @@ public struct WeightwatcherColumns: Sendable {
         var slices = consume matrices
         receptiveField = slices.count
         (small, large) = Self.sizes(slices)
-        let values: [[Double]]
-        do { values = try slices.map { try Self.solve($0, isKernel: isKernel) } } catch {
+        var (values, rough): ([[Double]], [Double]?) = ([], nil)
+        do {
+            if let control, slices.count == 1, let shuffled = Self.roughlyShuffled(slices[0], control(0)) {
+                // A matrix and its control are solved side by side, in little more time than one takes.
+                let (own, other) = try Self.solve(slices[0], isKernel: isKernel, beside: shuffled)
+                (values, rough) = ([own], SingularValueSolver.isResolved(other) ? other : nil)
+            } else {
+                for slice in slices { values.append(try Self.solve(slice, isKernel: isKernel)) }
+            }
+        } catch {
             (reason, figures, status, warning) = ("\(error)", [], "failed", "")
             return
         }
@@ -41,7 +49,9 @@ public struct WeightwatcherColumns: Sendable {
         let tail = PowerLawTail(
             singularValues: values.flatMap { $0 }, rows: large, columns: small, convention: .weightwatcher, precision: .ulpOfOne)
         var figures = Self.spectrum(values, eigenvalues, large: large) + Self.tail(tail, largest)
-        if let control { figures += Self.randomised(&slices, isKernel, eigenvalues, control, small: small, large: large) }
+        if let control {
+            figures += Self.randomised(&slices, isKernel, eigenvalues, rough, control, small: small, large: large)
+        }
         reason = nil
         self.figures = figures.sorted { $0.name < $1.name }
         status = tail.alpha.number == nil ? "failed" : "success"
@@ -60,9 +70,20 @@ public struct WeightwatcherColumns: Sendable {
 
     /// The singular values of one slice as weightwatcher scales it.
     static func solve(_ slice: Matrix, isKernel: Bool) throws(LAPACKError) -> [Double] {
+        try solve(slice, isKernel: isKernel, beside: SymmetricTridiagonal()).0
+    }
+
+    /// The same, and those of another matrix of its kind whose float32 form is known.
+    private static func solve(_ slice: Matrix, isKernel: Bool, beside other: SymmetricTridiagonal) throws(LAPACKError) -> (
+        [Double], [Double]
+    ) {
         if !VectorKernels.allFinite(slice.span) { throw .notFinite(routine: "svd") }
-        let values = try SingularValueSolver.values(slice.view)
-        return isKernel ? values.map { $0 * 0.5.squareRoot() } : values
+        let (values, others) = try SingularValueSolver.values(slice.view, beside: other)
+        return (scaled(values, isKernel), scaled(others, isKernel))
+    }
+
+    static func scaled(_ values: [Double], _ isKernel: Bool) -> [Double] {
+        isKernel ? values.map { $0 * 0.5.squareRoot() } : values
     }
 
     private static func spectrum(_ values: [[Double]], _ eigenvalues: [Double], large: Int) -> [(name: String, value: Measured)] {
