@@ -67,6 +67,15 @@ struct plumb_vector_kernels {
         struct plumb_adam settings);
 } __attribute__((swift_attr("@Sendable")));
 
+// partners[i], uniform below bound − i, for i = 0, 1, … count − 1 in turn, from the random numbers at *used and on; returns for how many
+// `available` numbers sufficed, and moves *used on.
+ptrdiff_t plumb_draw_partners(
+    const uint64_t *_Nonnull numbers, ptrdiff_t available, ptrdiff_t *_Nonnull used, uint64_t bound, ptrdiff_t *_Nonnull partners,
+    ptrdiff_t count);
+
+// Exchanges x[last − i] with x[partners[i]], 0 ≤ partners[i] ≤ last − i, for i = 0, 1, … count − 1 in turn.
+void plumb_exchange(float *_Nonnull x, ptrdiff_t last, const ptrdiff_t *_Nonnull partners, ptrdiff_t count);
+
 // The eigenvalues of two symmetric tridiagonal matrices, in no order, in the place of their diagonals [n]; `e`: [n], the squares of the
 // others' elements, used up, the last not read. All of a size that float64's squares do not leave. 0 when an iteration stopped.
 int plumb_tridiagonal_eigenvalues(
