@@ -11,10 +11,13 @@
 #include <sys/mman.h>
 
 static const size_t unit = 2 << 20;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool keeps = false;
 
 void plumb_keep_freed_memory(void) {
+    pthread_mutex_lock(&lock);
     keeps = true;
+    pthread_mutex_unlock(&lock);
 #if defined(__GLIBC__)
     // No mappings of their own for large blocks, and nothing cut off the heap's end.
     mallopt(M_MMAP_MAX, 0);
@@ -29,7 +32,6 @@ typedef struct {
     size_t bytes;
 } Run;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Run *runs = NULL;
 static size_t count = 0, capacity = 0;
 

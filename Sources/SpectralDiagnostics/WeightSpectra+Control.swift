@@ -45,7 +45,9 @@ extension WeightSpectra {
         let floor = max(rounding.expected, roughFloor.squareRoot() * largest)
         let (tail, bulk) = laws(
             values, rows: spectrum.rows, columns: spectrum.columns, slices: spectrum.slices, floor: floor, spectrum.precision)
-        guard let start = tail.tailStart.number, SingularValueSolver.isResolved(start.squareRoot(), below: largest) else { return nil }
+        guard let start = tail.tailStart.number, SingularValueSolver.isResolved(start.squareRoot(), below: largest) else {
+            return nil
+        }
         return Control(singularValues: values, tail: tail, bulk: bulk)
     }
 

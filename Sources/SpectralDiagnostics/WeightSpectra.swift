@@ -36,7 +36,9 @@ public struct WeightSpectra: Sendable {
             }
             if spectrum.isComplete && !rough.isEmpty {
                 self.init(spectrum, of: slices, bracket: nil) { spectrum in
-                    if let control = Self.roughControl(values: rough, rounding: shuffled.rounding, like: spectrum) { return control }
+                    if let control = Self.roughControl(values: rough, rounding: shuffled.rounding, like: spectrum) {
+                        return control
+                    }
                     var again = slices
                     Self.shuffle(&again, generator, rows: spectrum.rows, columns: spectrum.columns)
                     return Self.fullControl(of: again, like: spectrum, completeUpTo: completeUpTo)

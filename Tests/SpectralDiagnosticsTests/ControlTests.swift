@@ -84,4 +84,38 @@ struct ControlTests {
             #expect(control.tail.alpha.number != nil && control.singularValues.count == 128)
         }
     }
+
+    @Test("left to float64 is of the same order of the elements")
+    func sameOrder() throws {
+        let w = Self.matrix(160, 128, shift: 100)
+        let control = try #require(WeightSpectra(of: [w], control: Self.generator).control)
+        #expect(control.singularValues == Self.both(w).exact.singularValues)
+    }
+
+    @Test(
+        "gives weightwatcher's columns as float64 does", arguments: [(256, 256, 0), (200, 700, 0), (700, 200, 0), (256, 256, 100)])
+    func weightwatcherColumns(rows: Int, columns: Int, shift: Int) throws {
+        let w = Self.matrix(rows, columns, shift: Float(shift))
+        var (own, slices) = ([w], [w])
+        WeightSpectra.shuffle(&slices, Self.generator, rows: rows, columns: columns)
+        let shuffled = slices
+        func eigenvalues(_ matrices: [Matrix]) throws -> [Double] {
+            let matrix = matrices[0]
+            return try LAPACK.singularValues(DoubleMatrix(matrix.view)).map { $0 * $0 }.sorted()
+        }
+        let (small, large) = (min(rows, columns), max(rows, columns))
+        let (exact, fit) = (
+            try eigenvalues(shuffled), WeightwatcherNoiseFit(eigenvalues: try eigenvalues(shuffled), small: small, large: large)
+        )
+        let expected = try WeightwatcherColumns.randomised(
+            &own, false, eigenvalues([w]), exact.map { $0.squareRoot() }, { _ in Self.generator }, small: small, large: large)
+        let found = WeightwatcherColumns(of: [w], isKernel: false) { _ in Self.generator }.figures
+        #expect(expected.count == 11)
+        for (name, value) in expected {
+            let (value, figure) = try (#require(value.number), #require(found.first { $0.name == name }?.value.number))
+            #expect(abs(figure - value) <= 1e-4 * max(abs(value), 1e-3), "\(name): \(figure) \(value)")
+        }
+        #expect(expected.first { $0.name == "max_rand_eval" }?.value.number == exact.last)
+        #expect(expected.first { $0.name == "rand_bulk_max" }?.value == fit.bulkUpper)
+    }
 }
