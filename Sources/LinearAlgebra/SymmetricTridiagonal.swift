@@ -18,28 +18,32 @@ public struct SymmetricTridiagonal: Hashable, Sendable {
     /// Ascending; they err by about √n·ε₆₄ of the largest in size. O(n²). Oracle: LAPACK's syevd.
     ///
     /// - Throws: `LAPACKError` when the matrix is not finite or the iteration stops.
-    public func eigenvalues() throws(LAPACKError) -> [Double] { try Self.eigenvalues(self, SymmetricTridiagonal()).0 }
+    public func eigenvalues() throws(LAPACKError) -> [Double] { try Self.eigenvalues(self, SymmetricTridiagonal()).0.get() }
 
-    /// Those of two matrices, with the bits of one alone: in little more time than one of them takes, since a sweep waits for its divisions.
-    public static func eigenvalues(_ a: SymmetricTridiagonal, _ b: SymmetricTridiagonal) throws(LAPACKError) -> ([Double], [Double])
-    {
-        var (first, second) = (try Sweeps(a), try Sweeps(b))
-        let isFound = unsafe plumb_tridiagonal_eigenvalues(
+    public typealias Eigenvalues = Result<[Double], LAPACKError>
+
+    /// Those of two matrices, each with the bits or the error of it alone: a sweep waits for its divisions, and the other's fill that time.
+    public static func eigenvalues(_ a: SymmetricTridiagonal, _ b: SymmetricTridiagonal) -> (Eigenvalues, Eigenvalues) {
+        var (first, second) = (Sweeps(a), Sweeps(b))
+        let found = unsafe plumb_tridiagonal_eigenvalues(
             &first.diagonal, &first.squares, first.diagonal.count, &second.diagonal, &second.squares, second.diagonal.count)
-        if isFound == 0 { throw .noConvergence(routine: "tridiagonal QL", info: 1) }
-        return (first.eigenvalues, second.eigenvalues)
+        return (first.eigenvalues(areFound: found & 1 != 0), second.eigenvalues(areFound: found & 2 != 0))
     }
 
-    /// A matrix as the sweeps take it: about 1 in size, the smaller end of its diagonal first.
+    /// A matrix as the sweeps take it: about 1 in size, the smaller end of its diagonal first; of no rows if it is not finite.
     private struct Sweeps {
-        var diagonal: [Double]
-        var squares: [Double]
-        private let exponent: Int
+        var diagonal: [Double] = []
+        var squares: [Double] = []
+        private var exponent = 0
+        private var isFinite = true
 
-        init(_ matrix: SymmetricTridiagonal) throws(LAPACKError) {
+        init(_ matrix: SymmetricTridiagonal) {
             let beside = matrix.beside.dropLast()
             let largest = (matrix.diagonal + beside).reduce(0) { $1.isFinite ? max($0, abs($1)) : .infinity }
-            if !largest.isFinite { throw .notFinite(routine: "tridiagonal QL") }
+            if !largest.isFinite {
+                isFinite = false
+                return
+            }
             let size = largest == 0 ? 0 : Int(largest.exponent)
             let unit = Double(sign: .plus, exponent: -size / 2, significand: 1)
             let rest = Double(sign: .plus, exponent: -size + size / 2, significand: 1)
@@ -51,10 +55,12 @@ public struct SymmetricTridiagonal: Hashable, Sendable {
             squares = (isReversed ? others.reversed() : others) + (scaled.isEmpty ? [] : [0])
         }
 
-        var eigenvalues: [Double] {
+        func eigenvalues(areFound: Bool) -> Eigenvalues {
+            if !isFinite { return .failure(.notFinite(routine: "tridiagonal QL")) }
+            if !areFound { return .failure(.noConvergence(routine: "tridiagonal QL", info: 1)) }
             let unit = Double(sign: .plus, exponent: exponent / 2, significand: 1)
             let rest = Double(sign: .plus, exponent: exponent - exponent / 2, significand: 1)
-            return diagonal.map { $0 * unit * rest }.sorted()
+            return .success(diagonal.map { $0 * unit * rest }.sorted())
         }
     }
 }

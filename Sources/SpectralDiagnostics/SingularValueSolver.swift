@@ -2,8 +2,7 @@ import LinearAlgebra
 
 /// How all singular values of one matrix [m, n] of float32 are found.
 ///
-/// By the eigenvalues of the smaller Gram matrix in float64: of the routes measured here on one core it is the fastest, 94 ms at 1024²
-/// where gesdd takes 138 ms in float32 and 246 ms in float64. It squares the condition number, so σ errs by about ε₆₄·σ₁²/σ; where
+/// By the eigenvalues of the smaller Gram matrix in float64: on one core it is faster than gesdd even in float32. It squares the condition number, so σ errs by about ε₆₄·σ₁²/σ; where
 /// σ_min < 10⁻⁶·σ₁ the matrix goes to gesdd in float64 instead, which errs by about max(m, n)·ε₆₄·σ₁ everywhere and reduces tall
 /// matrices by QR first.
 enum SingularValueSolver {
@@ -13,27 +12,39 @@ enum SingularValueSolver {
     private static let roughResolution = 1e-3
 
     /// Descending, min(m, n) of them. `w` is finite. O(m·n·min(m, n)).
-    static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] { try values(w, beside: SymmetricTridiagonal()).0 }
+    static func values(_ w: MatrixView) throws(LAPACKError) -> [Double] { try values(w) { nil }.0 }
 
-    /// The same, and what `roughMatrix` of another matrix comes to in the same time.
-    static func values(_ w: MatrixView, beside other: SymmetricTridiagonal) throws(LAPACKError) -> ([Double], [Double]) {
-        let (eigenvalues, others) = try SymmetricTridiagonal.eigenvalues(try LAPACK.gramTridiagonal(of: w), other)
-        let rough = roots(others)
+    /// The same, and what the `roughMatrix` of another matrix comes to: the two iterations fill each other's waiting time.
+    ///
+    /// - Parameter other: is called once, when `w`'s own Gram matrix has been left; what goes wrong with its value costs `w` nothing.
+    static func values(_ w: MatrixView, beside other: () -> SymmetricTridiagonal?) throws(LAPACKError) -> (
+        [Double], rough: [Double]?
+    ) {
+        let own = try LAPACK.gramTridiagonal(of: w)
+        let second = other()
+        let (found, others) = SymmetricTridiagonal.eigenvalues(own, second ?? SymmetricTridiagonal())
+        let (eigenvalues, rough) = (try found.get(), second == nil ? nil : (try? others.get()).map(roots))
         guard let smallest = eigenvalues.first, let largest = eigenvalues.last else { return ([], rough) }
         if smallest < eigenvalueFloor * largest { return (try LAPACK.singularValues(DoubleMatrix(w)), rough) }
         return (roots(eigenvalues), rough)
     }
 
-    /// A float32 Gram matrix' tridiagonal form; its eigenvalues are σ² to about 10⁻⁶·σ₁². Nil for matrices smaller than 128, of which
-    /// nothing is gained, and where the elements' squares would leave float32's range. `w` is finite. O(m·n·min(m, n)).
-    static func roughMatrix(_ w: MatrixView) -> SymmetricTridiagonal? {
-        let squares = VectorKernels.sumOfSquares(w.elements)
-        guard min(w.rows, w.columns) >= 128, squares < 1e30, squares > 1e-24 * Double(w.elements.count) else { return nil }
-        return try? LAPACK.roughGramTridiagonal(of: w)
+    /// Whether float32 may do for a matrix: not for those smaller than 128, of which nothing is gained, nor where an element is not finite
+    /// or the elements' squares would leave float32's range. Any order of the elements has the same answer. O(m·n).
+    static func suitsFloat32(_ w: Matrix) -> Bool {
+        guard min(w.rows, w.columns) >= 128 else { return false }
+        let squares = VectorKernels.sumOfSquares(w.span)
+        return squares < 1e30 && squares > 1e-24 * Double(w.rows * w.columns)
+    }
+
+    /// A float32 Gram matrix' tridiagonal form; its eigenvalues are σ² to about 10⁻⁶·σ₁². Nil where float32 does not do.
+    /// O(m·n·min(m, n)).
+    static func roughMatrix(_ w: Matrix) -> SymmetricTridiagonal? {
+        suitsFloat32(w) ? try? LAPACK.roughGramTridiagonal(of: w.view) : nil
     }
 
     /// The singular values that `roughMatrix` stands for, those whose squares come out negative as 0; nil where it is.
-    static func roughValues(_ w: MatrixView) -> [Double]? { roughMatrix(w).flatMap { try? roots($0.eigenvalues()) } }
+    static func roughValues(_ w: Matrix) -> [Double]? { roughMatrix(w).flatMap { try? roots($0.eigenvalues()) } }
 
     /// Whether float32 gives what is reported of a spectrum, down to its median. `values` descend.
     static func isResolved(_ values: [Double]) -> Bool {

@@ -20,34 +20,39 @@ public struct WeightSpectra: Sendable {
     /// - Parameters:
     ///   - control: the generator of the random order; nil for no control.
     ///   - precision: what the elements were stored in.
+    ///   - offering: is shown the control's work while the matrix itself is solved, so that an idle thread may do it.
     public init(
         of matrices: consuming [Matrix], completeUpTo: Int = 1024, precision: ElementPrecision = .float32,
-        control generator: CounterRNG?
+        control generator: CounterRNG?, offering: (any OfferedWork) -> Void = { _ in }
     ) {
         let slices = consume matrices
-        // A matrix and its control are solved side by side, in little more time than one takes.
-        if let generator, slices.count == 1, let shuffled = Self.shuffled(slices[0], generator, completeUpTo, precision) {
-            var rough: [Double] = []
-            let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision) {
-                w throws(LAPACKError) in
-                let (values, others) = try SingularValueSolver.values(w, beside: shuffled.rough)
-                rough = others
-                return values
-            }
-            if spectrum.isComplete && !rough.isEmpty {
-                self.init(spectrum, of: slices, bracket: nil) { spectrum in
-                    if let control = Self.roughControl(values: rough, rounding: shuffled.rounding, like: spectrum) {
-                        return control
-                    }
-                    var again = slices
-                    Self.shuffle(&again, generator, rows: spectrum.rows, columns: spectrum.columns)
-                    return Self.fullControl(of: again, like: spectrum, completeUpTo: completeUpTo)
-                }
-                return
-            }
+        guard let generator, slices.count == 1, min(slices[0].rows, slices[0].columns) <= completeUpTo,
+            SingularValueSolver.suitsFloat32(slices[0])
+        else {
+            let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision)
+            self.init(spectrum, of: slices, completeUpTo: completeUpTo, control: generator)
+            return
         }
-        let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision)
-        self.init(spectrum, of: consume slices, completeUpTo: completeUpTo, control: generator)
+        let work = Self.shuffling(slices[0], generator, precision)
+        defer { work.withdraw() }
+        offering(work)
+        var (rough, rounding): ([Double]?, RoundingFloor) = (nil, RoundingFloor())
+        let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision) {
+            w throws(LAPACKError) in
+            let (values, others) = try SingularValueSolver.values(w) {
+                let shuffled = work.value()
+                rounding = shuffled.rounding
+                return shuffled.rough
+            }
+            rough = others
+            return values
+        }
+        self.init(spectrum, of: slices, bracket: nil) { spectrum in
+            if let rough, let control = Self.roughControl(values: rough, rounding: rounding, like: spectrum) { return control }
+            var again = slices
+            Self.shuffle(&again, generator, rows: spectrum.rows, columns: spectrum.columns)
+            return Self.fullControl(of: again, like: spectrum, completeUpTo: completeUpTo)
+        }
     }
 
     /// Examines matrices whose spectrum is known, and perhaps the bracket of its norm.

@@ -4,17 +4,17 @@ extension WeightwatcherColumns {
     /// The columns of `analyze(randomize=True)`: the spectrum of the same elements in a random order, each place's its own.
     ///
     /// Below 100 eigenvalues five orders are taken together, as weightwatcher does, but for the distances that compare one with one.
-    /// Large matrices are solved in float32 where their median allows it, as `WeightSpectra.Control` is; `rough` are the first order's
-    /// values, if they are known.
+    /// Large matrices are solved in float32 where their median allows it, as `WeightSpectra.Control` is.
     static func randomised(
-        _ slices: inout [Matrix], _ isKernel: Bool, _ eigenvalues: [Double], _ rough: [Double]?, _ control: (Int) -> CounterRNG,
+        _ slices: inout [Matrix], _ isKernel: Bool, _ eigenvalues: [Double], _ first: FirstOrder, _ control: (Int) -> CounterRNG,
         small: Int, large: Int
     ) -> [(name: String, value: Measured)] {
         let replicas = eigenvalues.count < 100 ? 5 : 1
         var (all, last): ([Double], [Double]) = ([], [])
         for replica in 0..<replicas {
-            let known = replica == 0 ? rough : nil
-            guard let next = known ?? shuffled(&slices, isKernel, control, from: replica * slices.count) else {
+            let known = replica == 0 ? first.values : nil
+            let start = replica * slices.count
+            guard let next = known ?? shuffled(&slices, isKernel, control, from: start, exactly: first == .unresolved) else {
                 return [("max_rand_eval", .unavailable("the singular value decomposition did not converge"))]
             }
             last = next.map { $0 * $0 }
@@ -31,20 +31,33 @@ extension WeightwatcherColumns {
         ]
     }
 
-    /// What float32 makes of one matrix in a random order, as `shuffled` would begin; nil where it does not do.
-    static func roughlyShuffled(_ w: Matrix, _ generator: CounterRNG) -> SymmetricTridiagonal? {
-        guard VectorKernels.allFinite(w.span) else { return nil }
-        var shuffled = w
-        do {
-            var elements = shuffled.mutableSpan
-            generator.shuffle(&elements)
+    /// What is known of the first order's singular values.
+    enum FirstOrder: Equatable {
+        case unknown
+        /// Float32 does not do.
+        case unresolved
+        case resolved([Double])
+
+        var values: [Double]? {
+            if case .resolved(let values) = self { values } else { nil }
         }
-        return SingularValueSolver.roughMatrix(shuffled.view)
     }
 
-    private static func shuffled(_ slices: inout [Matrix], _ isKernel: Bool, _ control: (Int) -> CounterRNG, from first: Int)
-        -> [Double]?
-    {
+    /// What float32 makes of one matrix in a random order, as work that is not yet done.
+    static func shuffling(_ w: Matrix, _ generator: CounterRNG) -> WorkOffer<SymmetricTridiagonal?> {
+        WorkOffer {
+            var shuffled = w
+            do {
+                var elements = shuffled.mutableSpan
+                generator.shuffle(&elements)
+            }
+            return SingularValueSolver.roughMatrix(shuffled)
+        }
+    }
+
+    private static func shuffled(
+        _ slices: inout [Matrix], _ isKernel: Bool, _ control: (Int) -> CounterRNG, from first: Int, exactly: Bool
+    ) -> [Double]? {
         var values: [Double] = []
         for index in slices.indices {
             do {
@@ -52,7 +65,7 @@ extension WeightwatcherColumns {
                 control(first + index).shuffle(&elements)
             }
             let slice = slices[index]
-            if let found = SingularValueSolver.roughValues(slice.view), SingularValueSolver.isResolved(found) {
+            if !exactly, let found = SingularValueSolver.roughValues(slice), SingularValueSolver.isResolved(found) {
                 values += scaled(found, isKernel)
             } else {
                 guard let found = try? solve(slice, isKernel: isKernel) else { return nil }

@@ -23,16 +23,23 @@ public struct WeightwatcherColumns: Sendable {
     ///   - slices: a matrix, or those of a kernel, one for each of its places.
     ///   - isKernel: whether they are a kernel's, which a kernel of one place does not show.
     ///   - control: the generator of the n-th random order for the columns of `analyze(randomize=True)`; nil leaves them out.
-    public init(of matrices: consuming [Matrix], isKernel: Bool, control: ((Int) -> CounterRNG)?) {
+    ///   - offering: is shown the control's work while the matrix itself is solved, so that an idle thread may do it.
+    public init(
+        of matrices: consuming [Matrix], isKernel: Bool, control: ((Int) -> CounterRNG)?,
+        offering: (any OfferedWork) -> Void = { _ in }
+    ) {
         var slices = consume matrices
         receptiveField = slices.count
         (small, large) = Self.sizes(slices)
-        var (values, rough): ([[Double]], [Double]?) = ([], nil)
+        var (values, first): ([[Double]], FirstOrder) = ([], .unknown)
         do {
-            if let control, slices.count == 1, let shuffled = Self.roughlyShuffled(slices[0], control(0)) {
-                // A matrix and its control are solved side by side, in little more time than one takes.
-                let (own, other) = try Self.solve(slices[0], isKernel: isKernel, beside: shuffled)
-                (values, rough) = ([own], SingularValueSolver.isResolved(other) ? other : nil)
+            if let control, slices.count == 1, SingularValueSolver.suitsFloat32(slices[0]) {
+                let work = Self.shuffling(slices[0], control(0))
+                defer { work.withdraw() }
+                offering(work)
+                let (own, other) = try Self.solve(slices[0], isKernel: isKernel) { work.value() }
+                values = [own]
+                first = other.flatMap { SingularValueSolver.isResolved($0) ? .resolved($0) : nil } ?? .unresolved
             } else {
                 for slice in slices { values.append(try Self.solve(slice, isKernel: isKernel)) }
             }
@@ -50,7 +57,7 @@ public struct WeightwatcherColumns: Sendable {
             singularValues: values.flatMap { $0 }, rows: large, columns: small, convention: .weightwatcher, precision: .ulpOfOne)
         var figures = Self.spectrum(values, eigenvalues, large: large) + Self.tail(tail, largest)
         if let control {
-            figures += Self.randomised(&slices, isKernel, eigenvalues, rough, control, small: small, large: large)
+            figures += Self.randomised(&slices, isKernel, eigenvalues, first, control, small: small, large: large)
         }
         reason = nil
         self.figures = figures.sorted { $0.name < $1.name }
@@ -70,16 +77,16 @@ public struct WeightwatcherColumns: Sendable {
 
     /// The singular values of one slice as weightwatcher scales it.
     static func solve(_ slice: Matrix, isKernel: Bool) throws(LAPACKError) -> [Double] {
-        try solve(slice, isKernel: isKernel, beside: SymmetricTridiagonal()).0
+        try solve(slice, isKernel: isKernel) { nil }.0
     }
 
-    /// The same, and those of another matrix of its kind whose float32 form is known.
-    private static func solve(_ slice: Matrix, isKernel: Bool, beside other: SymmetricTridiagonal) throws(LAPACKError) -> (
-        [Double], [Double]
+    /// The same, and those of another matrix of its kind by its float32 form, if it has one.
+    private static func solve(_ slice: Matrix, isKernel: Bool, beside other: () -> SymmetricTridiagonal?) throws(LAPACKError) -> (
+        [Double], [Double]?
     ) {
         if !VectorKernels.allFinite(slice.span) { throw .notFinite(routine: "svd") }
         let (values, others) = try SingularValueSolver.values(slice.view, beside: other)
-        return (scaled(values, isKernel), scaled(others, isKernel))
+        return (scaled(values, isKernel), others.map { scaled($0, isKernel) })
     }
 
     static func scaled(_ values: [Double], _ isKernel: Bool) -> [Double] {

@@ -2,50 +2,116 @@ import Testing
 
 @testable import LinearAlgebra
 
-/// Vectors and matrices of 2 MiB and more, whose memory is no part of the heap.
+/// Memory of 2 MiB and more, which is no part of the heap.
 @Suite("Large blocks of memory")
 struct LargeMemoryTests {
     private static let megabyte = (1 << 20) / MemoryLayout<Float>.stride
+    private static let unit = LargeBlocks.smallest
 
-    /// Vectors of several sizes come and go; what each was filled with must stay, and each must begin as zeros.
-    private static func churn(seed: UInt64) -> [String] {
-        var (kept, faults): ([(value: Float, vector: AlignedVector)], [String]) = ([], [])
-        let generator = CounterRNG(seed: seed, purpose: "large blocks")
-        var numbers = Array(repeating: UInt64(0), count: 400)
-        do {
-            var room = numbers.mutableSpan
-            generator.fillBits(&room, fromBlock: 0)
-        }
-        for (step, number) in numbers.enumerated() {
-            if kept.count >= 5 || (number & 1 == 0 && !kept.isEmpty) {
-                let (value, vector) = kept.remove(at: Int(number >> 8) % kept.count)
-                let last = vector.count - 1
-                if ![0, last / 3, last].allSatisfy({ vector.span[$0] == value }) {
-                    faults.append("step \(step): not what was stored")
+    private static func numbers(seed: UInt64, count: Int) -> [Int] {
+        var bits = Array(repeating: UInt64(0), count: count)
+        var room = bits.mutableSpan
+        CounterRNG(seed: seed, purpose: "large blocks").fillBits(&room, fromBlock: 0)
+        return bits.map { Int($0 >> 8) }
+    }
+
+    /// A block with a mark in each of its units and at its end.
+    @safe
+    private struct Block: @unchecked Sendable {
+        let memory: UnsafeMutableRawPointer
+        let byteCount: Int
+        let mark: UInt64
+
+        private var places: [Int] { Array(stride(from: 0, to: byteCount - 8, by: LargeMemoryTests.unit)) + [byteCount - 8] }
+
+        init(_ blocks: LargeBlocks, byteCount: Int, mark: UInt64, faults: inout [String]) {
+            let isZeroed: Bool
+            unsafe (memory, isZeroed) = blocks.allocate(byteCount: byteCount)
+            (self.byteCount, self.mark) = (byteCount, mark)
+            if unsafe UInt(bitPattern: memory) % UInt(LargeMemoryTests.unit) != 0 { faults.append("not on a boundary") }
+            for place in places {
+                if isZeroed, unsafe memory.loadUnaligned(fromByteOffset: place, as: UInt64.self) != 0 {
+                    faults.append("not zeroed")
                 }
-            } else {
-                var vector = AlignedVector(count: (2 + Int(number >> 8) % 4) * megabyte + Int(number >> 16) % 1000)
-                var elements = vector.mutableSpan
-                for index in 0..<elements.count where elements[index] != 0 {
-                    faults.append("step \(step): element \(index) is not zero")
-                    break
-                }
-                let value = Float(step + 1) + Float(seed) / 16
-                for index in 0..<elements.count { elements[index] = value }
-                kept.append((value, vector))
+                unsafe memory.storeBytes(of: mark, toByteOffset: place, as: UInt64.self)
             }
         }
+
+        func free(_ blocks: LargeBlocks, faults: inout [String]) {
+            for place in places where unsafe memory.loadUnaligned(fromByteOffset: place, as: UInt64.self) != mark {
+                faults.append("block \(mark): not what was stored")
+            }
+            unsafe blocks.deallocate(memory, byteCount: byteCount)
+        }
+    }
+
+    private static func churn(_ blocks: LargeBlocks, seed: UInt64) -> [String] {
+        var (inUse, faults): ([Block], [String]) = ([], [])
+        for (step, number) in numbers(seed: seed, count: 2000).enumerated() {
+            if inUse.count >= 12 || (number & 1 == 0 && !inUse.isEmpty) {
+                inUse.remove(at: (number >> 8) % inUse.count).free(blocks, faults: &faults)
+            } else {
+                let byteCount = (1 + (number >> 8) % 5) * unit - (number >> 16) % 3 * 1000
+                inUse.append(Block(blocks, byteCount: byteCount, mark: seed << 32 + UInt64(step), faults: &faults))
+            }
+        }
+        for block in inUse { block.free(blocks, faults: &faults) }
         return faults
     }
 
-    @Test("are zeroed when made and nobody else's while in use, given back or kept", arguments: [false, true])
+    @Test("are nobody else's while in use, given back or kept, and what is kept is bounded", arguments: [false, true])
     func isolated(keeps: Bool) async {
-        if keeps { ProcessMemory.keepFreed() }
+        let blocks = LargeBlocks()
+        if keeps { blocks.keepFreed() }
         let faults = await withTaskGroup(of: [String].self) { group in
-            for seed in 0..<3 { group.addTask { Self.churn(seed: UInt64(seed)) } }
+            for seed in 0..<3 { group.addTask { Self.churn(blocks, seed: UInt64(seed)) } }
             return await group.reduce(into: []) { $0 += $1 }
         }
         #expect(faults.isEmpty, "\(faults.first ?? "")")
+        // At most 12 blocks of five units are in use on each thread.
+        #expect(keeps ? (1...(180 * Self.unit + 64 << 20)).contains(blocks.held) : blocks.held == 0)
+    }
+
+    @Test("of ever larger sizes do not add up")
+    func ascending() {
+        let blocks = LargeBlocks()
+        blocks.keepFreed()
+        var faults: [String] = []
+        for units in 1...60 {
+            Block(blocks, byteCount: units * Self.unit, mark: 1, faults: &faults).free(blocks, faults: &faults)
+            #expect(blocks.held <= units * Self.unit + 64 << 20)
+        }
+        #expect(faults.isEmpty)
+    }
+
+    @Test("that adjoin become one, which a larger block fits")
+    func merged() {
+        let blocks = LargeBlocks()
+        blocks.keepFreed()
+        var (faults, inUse, isMerged): ([String], [Block], Bool) = ([], [], false)
+        // The first ones fill what gaps there are between others' mappings.
+        for _ in 0..<50 where !isMerged {
+            let small = (0..<8).map { Block(blocks, byteCount: Self.unit, mark: UInt64($0), faults: &faults) }
+            for index in [3, 1, 2, 7, 0, 5, 4, 6] { small[index].free(blocks, faults: &faults) }
+            let held = blocks.held
+            inUse.append(Block(blocks, byteCount: 8 * Self.unit, mark: 9, faults: &faults))
+            isMerged = blocks.held == held
+            if !isMerged { inUse += (0..<8).map { Block(blocks, byteCount: Self.unit, mark: UInt64($0), faults: &faults) } }
+        }
+        #expect(isMerged)
+        for block in inUse { block.free(blocks, faults: &faults) }
+        #expect(faults.isEmpty)
+    }
+
+    @Test("hold zeros when a vector begins, whoever had them before")
+    func zeroed() {
+        for step in 0..<40 {
+            var vector = AlignedVector(count: (2 + step % 4) * Self.megabyte + step)
+            var elements = vector.mutableSpan
+            let isZeroed = (0..<elements.count).allSatisfy { elements[$0] == 0 }
+            #expect(isZeroed, "step \(step)")
+            for index in 0..<elements.count { elements[index] = 1 }
+        }
     }
 
     @Test("are copied on write")

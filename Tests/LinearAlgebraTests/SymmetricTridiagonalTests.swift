@@ -36,6 +36,8 @@ struct SymmetricTridiagonalTests {
         Sample("tiny", 50, { 1e-300 * Double($0 % 7) }, { _ in 3e-301 }),
         Sample("in blocks", 90, { Double($0 % 9) }, { $0 % 9 == 8 ? 0 : 1e-3 }),
         Sample("without a diagonal", 101, { _ in 0 }, { _ in 1 }),
+        Sample("a block too small for the reciprocal of its squares", 40, { $0 < 20 ? 1 : 0 }, { $0 < 20 ? 0.5 : 1e-153 }),
+        Sample("blocks of all sizes", 100, { _ in 0 }, { Double(sign: .plus, exponent: -12 * ($0 / 3), significand: 1) }),
     ]
 
     /// By LAPACK's syevd on the dense matrix, which errs by some ε of the largest.
@@ -61,10 +63,18 @@ struct SymmetricTridiagonalTests {
     func pairs() throws {
         for first in Self.samples {
             for second in Self.samples {
-                let (a, b) = try SymmetricTridiagonal.eigenvalues(first.matrix, second.matrix)
-                #expect(try a == first.matrix.eigenvalues() && b == second.matrix.eigenvalues())
+                let (a, b) = SymmetricTridiagonal.eigenvalues(first.matrix, second.matrix)
+                #expect(try a.get() == first.matrix.eigenvalues() && b.get() == second.matrix.eigenvalues())
             }
         }
+    }
+
+    @Test("one that is not finite takes the other's from nobody")
+    func apart() throws {
+        let (good, bad) = (Self.samples[2].matrix, SymmetricTridiagonal(diagonal: [1, .nan, 1], beside: [1, 1, 0]))
+        let (first, second) = (SymmetricTridiagonal.eigenvalues(good, bad), SymmetricTridiagonal.eigenvalues(bad, good))
+        #expect(try first.0.get() == good.eigenvalues() && second.1.get() == good.eigenvalues())
+        #expect(first.1 == .failure(.notFinite(routine: "tridiagonal QL")) && second.0 == first.1)
     }
 
     @Test("the second difference's are 2 − 2·cos(kπ/(n + 1)); what is not finite is refused")

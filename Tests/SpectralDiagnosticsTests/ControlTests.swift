@@ -1,4 +1,6 @@
+import Foundation
 import LinearAlgebra
+import Synchronization
 import Testing
 
 @testable import SpectralDiagnostics
@@ -108,14 +110,105 @@ struct ControlTests {
             try eigenvalues(shuffled), WeightwatcherNoiseFit(eigenvalues: try eigenvalues(shuffled), small: small, large: large)
         )
         let expected = try WeightwatcherColumns.randomised(
-            &own, false, eigenvalues([w]), exact.map { $0.squareRoot() }, { _ in Self.generator }, small: small, large: large)
+            &own, false, eigenvalues([w]), .resolved(exact.map { $0.squareRoot() }), { _ in Self.generator }, small: small,
+            large: large)
         let found = WeightwatcherColumns(of: [w], isKernel: false) { _ in Self.generator }.figures
         #expect(expected.count == 11)
         for (name, value) in expected {
             let (value, figure) = try (#require(value.number), #require(found.first { $0.name == name }?.value.number))
             #expect(abs(figure - value) <= 1e-4 * max(abs(value), 1e-3), "\(name): \(figure) \(value)")
         }
-        #expect(expected.first { $0.name == "max_rand_eval" }?.value.number == exact.last)
-        #expect(expected.first { $0.name == "rand_bulk_max" }?.value == fit.bulkUpper)
+        // The oracle for what both of them share.
+        for (name, value) in [("max_rand_eval", try #require(exact.last)), ("rand_bulk_max", try #require(fit.bulkUpper.number))] {
+            let figure = try #require(found.first { $0.name == name }?.value.number)
+            #expect(abs(figure - value) <= 1e-4 * value, "\(name): \(figure) \(value)")
+        }
+    }
+
+    /// What is on offer, and how often.
+    private final class Offers: Sendable {
+        let all = Mutex<[any OfferedWork]>([])
+        private let runs: Bool
+
+        init(runs: Bool) { self.runs = runs }
+
+        func add(_ work: any OfferedWork) {
+            all.withLock { $0.append(work) }
+            if runs { work.run() }
+        }
+    }
+
+    @Test("has the same bits when another thread does its work", arguments: [0, 100])
+    func handedOver(shift: Int) {
+        let w = Self.matrix(200, 160, shift: Float(shift))
+        let (idle, none) = (Offers(runs: true), WeightSpectra(of: [w], control: Self.generator))
+        let taken = WeightSpectra(of: [w], control: Self.generator, offering: idle.add)
+        #expect(taken.control?.singularValues == none.control?.singularValues && taken.tail == none.tail)
+        #expect(taken.spectrum.singularValues == none.spectrum.singularValues)
+        let columns = { (offering: (any OfferedWork) -> Void) in
+            WeightwatcherColumns(of: [w], isKernel: false, control: { _ in Self.generator }, offering: offering).figures.map(
+                \.value)
+        }
+        #expect(columns(idle.add) == columns { _ in })
+        #expect(idle.all.withLock { $0.count } == 2, "one offer for each")
+    }
+
+    @Test("is begun by one thread, whoever comes first")
+    func contended() {
+        let w = Self.matrix(128, 128)
+        let expected = WeightSpectra(of: [w], control: Self.generator).control?.singularValues
+        for _ in 0..<20 {
+            let group = DispatchGroup()
+            let found = WeightSpectra(of: [w], control: Self.generator) { work in
+                for _ in 0..<2 {
+                    let thread = Thread {
+                        work.run()
+                        group.leave()
+                    }
+                    group.enter()
+                    thread.start()
+                }
+            }
+            #expect(found.control?.singularValues == expected)
+            group.wait()
+        }
+    }
+
+    @Test("is on offer to nobody once its matrix is done, nor where it is not needed")
+    func withdrawn() {
+        let offers = Offers(runs: false)
+        _ = WeightSpectra(of: [Self.matrix(128, 128)], control: Self.generator, offering: offers.add)
+        #expect(offers.all.withLock { $0.map(\.isOpen) } == [false])
+        var broken = Self.matrix(128, 128)
+        broken[3, 5] = .nan
+        for w in [broken, Self.matrix(100, 128), Self.matrix(128, 128, scale: 1e-15), Matrix(rows: 128, columns: 128)] {
+            _ = WeightSpectra(of: [w], control: Self.generator, offering: offers.add)
+            _ = WeightwatcherColumns(of: [w], isKernel: false, control: { _ in Self.generator }, offering: offers.add)
+        }
+        _ = WeightSpectra(of: [Self.matrix(140, 140)], completeUpTo: 130, control: Self.generator, offering: offers.add)
+        _ = WeightSpectra(of: [Self.matrix(140, 140)], control: nil, offering: offers.add)
+        #expect(offers.all.withLock { $0.count } == 1)
+    }
+
+    @Test("as work on offer, is done once and let go of")
+    func offered() {
+        final class Witness: Sendable {}
+        let count = Atomic(0)
+        var witness: Witness? = Witness()
+        weak let held = witness
+        let begun = WorkOffer { [witness] in
+            _ = witness
+            return count.wrappingAdd(1, ordering: .relaxed).newValue
+        }
+        witness = nil
+        #expect(begun.isOpen && held != nil)
+        begun.run()
+        #expect(!begun.isOpen && held == nil)
+        begun.run()
+        #expect(begun.value() == 1 && count.load(ordering: .relaxed) == 1)
+        let withdrawn = WorkOffer { count.wrappingAdd(1, ordering: .relaxed).newValue }
+        withdrawn.withdraw()
+        withdrawn.run()
+        #expect(!withdrawn.isOpen && count.load(ordering: .relaxed) == 1)
     }
 }

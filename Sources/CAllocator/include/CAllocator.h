@@ -3,13 +3,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Keeps freed memory with the process, where the C library lets itself be told: what is allocated again and again is then not handed
-// back to the kernel, which would have to clear its pages each time. Call it before threads begin.
+// Keeps what is freed of the C library's heap with the process, where the library lets itself be told: what is allocated again and again
+// is then not handed back to the kernel, which would have to clear its pages each time. Call it before threads begin.
 void plumb_keep_freed_memory(void);
 
-// Memory of `bytes` on a boundary of 2 MiB, in large pages as far as the kernel has them; NULL if there is none. *zeroed says whether it
-// holds zeros. It is no part of the C library's heap, whose bookkeeping between blocks would break large pages up. Any thread.
-void *plumb_take_large(size_t bytes, bool *zeroed);
+// Large blocks of memory, each on a boundary of 2 MiB, in large pages as far as the kernel has them. They are no part of the C library's
+// heap, whose bookkeeping between blocks would break large pages up. All functions: any thread.
+struct plumb_large_blocks;
 
-// Gives back what `plumb_take_large` gave for as many bytes. Any thread.
-void plumb_give_large(void *block, size_t bytes);
+// The process's; it lasts.
+struct plumb_large_blocks *_Nonnull plumb_large_blocks_of_process(void);
+
+// Others, which own no block yet; NULL if there is no memory.
+struct plumb_large_blocks *_Nullable plumb_large_blocks_make(void);
+
+// Ends others, of which no block is in use.
+void plumb_large_blocks_end(struct plumb_large_blocks *_Nonnull blocks);
+
+// From now on what is given back serves later blocks. What is held, in use or not, is never more than 64 MiB above the most that was in use.
+void plumb_large_blocks_keep(struct plumb_large_blocks *_Nonnull blocks);
+
+// Memory of `bytes`; NULL if there is none or it is of 0 bytes. *zeroed says whether it holds zeros.
+void *_Nullable plumb_large_blocks_take(struct plumb_large_blocks *_Nonnull blocks, size_t bytes, bool *_Nonnull zeroed);
+
+// Gives back what was taken for as many bytes.
+void plumb_large_blocks_give(struct plumb_large_blocks *_Nonnull blocks, void *_Nonnull block, size_t bytes);
+
+// Bytes of the blocks in use and of what is kept.
+size_t plumb_large_blocks_held(struct plumb_large_blocks *_Nonnull blocks);

@@ -77,7 +77,8 @@ ptrdiff_t plumb_draw_partners(
 void plumb_exchange(float *_Nonnull x, ptrdiff_t last, const ptrdiff_t *_Nonnull partners, ptrdiff_t count);
 
 // The eigenvalues of two symmetric tridiagonal matrices, in no order, in the place of their diagonals [n]; `e`: [n], the squares of the
-// others' elements, used up, the last not read. All of a size that float64's squares do not leave. 0 when an iteration stopped.
+// others' elements, used up, the last not read. All of a size that float64's squares do not leave. The sum of 1 if the first
+// matrix' are found and 2 if the second's are: an iteration may stop.
 int plumb_tridiagonal_eigenvalues(
     double *_Nonnull d, double *_Nonnull e, size_t n, double *_Nonnull other_d, double *_Nonnull other_e, size_t other_n);
 

@@ -14,13 +14,19 @@ struct ExaminedTensor: Sendable {
 
     /// Examines what was read of `item`.
     ///
-    /// - Parameter control: the generator of the random order; nil for no control.
-    init(_ item: TensorInventory.Item, _ loaded: consuming TensorInventory.Loaded, completeUpTo: Int, control: CounterRNG?) {
+    /// - Parameters:
+    ///   - control: the generator of the random order; nil for no control.
+    ///   - offering: as of `WeightSpectra`.
+    init(
+        _ item: TensorInventory.Item, _ loaded: consuming TensorInventory.Loaded, completeUpTo: Int, control: CounterRNG?,
+        offering: (any OfferedWork) -> Void
+    ) {
         (name, element, shape) = (item.name, item.element, item.shape)
         switch consume loaded {
         case .matrices(let all):
             (matrices, reason) = (all.count, nil)
-            spectra = WeightSpectra(of: all, completeUpTo: completeUpTo, precision: item.precision, control: control)
+            spectra = WeightSpectra(
+                of: all, completeUpTo: completeUpTo, precision: item.precision, control: control, offering: offering)
         case .unusable(let text):
             (matrices, reason) = (item.slices, text)
             spectra = WeightSpectra(of: [], control: nil)

@@ -31,7 +31,7 @@ extension Inspect {
         let (olds, news) = (Self.byName(before), Self.byName(after))
         let limit = sizeLimit
         let compared = try ParallelMap.run(before.items.filter { news[$0.name] != nil }, threads: threadCount, cost: \.cost) {
-            item in
+            item, _ in
             guard let other = news[item.name], other.shape == item.shape else {
                 let reason = "the shapes differ: \(item.shape) and \(news[item.name]?.shape ?? [])"
                 return ComparedTensor(name: item.name, shape: item.shape, outcome: .missing(reason))

@@ -10,10 +10,10 @@ extension Inspect {
         try inventory.appendMaps(of: file, selection)
         try refuseIfEmpty(inventory, file)
         let (withControl, limit) = (!withoutControl, sizeLimit)
-        let examined = try ParallelMap.run(inventory.items, threads: threadCount, cost: \.cost) { item in
+        let examined = try ParallelMap.run(inventory.items, threads: threadCount, cost: \.cost) { item, parts in
             // Keyed by the name, so that a selection changes no figure.
             let control = withControl ? CounterRNG(seed: 0, purpose: "control \(item.name)") : nil
-            return ExaminedTensor(item, try item.load(), completeUpTo: limit, control: control)
+            return ExaminedTensor(item, try item.load(), completeUpTo: limit, control: control, offering: parts.offer)
         }
         if json {
             print(try ExaminationJSON(file: file.path, examined: examined, skipped: inventory.skipped).text())

@@ -19,10 +19,11 @@ extension Inspect {
         // weightwatcher counts the modules that have a weight, those it passes over too, from 1.
         let modules = file.tensors.filter { $0.name.hasSuffix(".weight") || $0.shape.count > 1 }.map(\.name)
         let identifiers = Dictionary(uniqueKeysWithValues: zip(modules, 1...))
-        let layers = try ParallelMap.run(items, threads: threadCount, cost: \.cost) { item in
+        let layers = try ParallelMap.run(items, threads: threadCount, cost: \.cost) { item, parts in
             let name = item.name
             let control = { (order: Int) in CounterRNG(seed: 0, purpose: "control \(name)", index: UInt64(order)) }
-            return try WeightwatcherLayer(item, identifier: identifiers[name] ?? 0, control: randomised ? control : nil)
+            return try WeightwatcherLayer(
+                item, identifier: identifiers[name] ?? 0, control: randomised ? control : nil, offering: parts.offer)
         }
         let known = layers.filter { $0.reason == nil }
         if json {

@@ -53,10 +53,10 @@ struct Inspect: ParsableCommand {
     @Option(name: .customLong("exclude"), help: "No tensors (with --data: layers) whose names match. May be repeated.")
     var excluded: [String] = []
 
-    @Option(help: "Threads; at most as many matrices are in memory at a time. All cores if left out.")
+    @Option(help: "Threads; each holds what one tensor needs in memory. All cores if left out.")
     var threads: Int?
 
-    @Flag(name: .customLong("no-control"), help: "Leave out the fit on shuffled elements, which takes up to half of the time.")
+    @Flag(name: .customLong("no-control"), help: "Leave out the fit on shuffled elements, which takes about a third of the time.")
     var withoutControl = false
 
     @Option(

@@ -13,13 +13,16 @@ struct WeightwatcherLayer: Sendable {
     var columns: WeightwatcherColumns?
     var reason: String?
 
-    /// - Parameter control: as of `WeightwatcherColumns`.
-    init(_ item: TensorInventory.Item, identifier: Int, control: ((Int) -> CounterRNG)?) throws {
+    /// - Parameters:
+    ///   - control, offering: as of `WeightwatcherColumns`.
+    init(
+        _ item: TensorInventory.Item, identifier: Int, control: ((Int) -> CounterRNG)?, offering: (any OfferedWork) -> Void
+    ) throws {
         (self.identifier, isKernel) = (identifier, item.shape.count == 4)
         name = item.name.hasSuffix(".weight") ? String(item.name.dropLast(7)) : item.name
         switch try item.load() {
         case .matrices(let slices):
-            let columns = WeightwatcherColumns(of: slices, isKernel: isKernel, control: control)
+            let columns = WeightwatcherColumns(of: slices, isKernel: isKernel, control: control, offering: offering)
             (small, large, receptiveField) = (columns.small, columns.large, columns.receptiveField)
             (self.columns, reason) = (columns, columns.reason)
         case .unusable(let text):
