@@ -26,7 +26,7 @@ void plumb_large_blocks_keep(struct plumb_large_blocks *_Nonnull blocks);
 // Memory of `bytes`; NULL if there is none or it is of 0 bytes. *zeroed says whether it holds zeros.
 void *_Nullable plumb_large_blocks_take(struct plumb_large_blocks *_Nonnull blocks, size_t bytes, bool *_Nonnull zeroed);
 
-// Gives back what was taken for as many bytes.
+// Gives back what was taken for as many bytes, or a part of it, of whole 2 MiB.
 void plumb_large_blocks_give(struct plumb_large_blocks *_Nonnull blocks, void *_Nonnull block, size_t bytes);
 
 // Bytes of the blocks in use and of what is kept.
