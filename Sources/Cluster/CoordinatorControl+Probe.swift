@@ -16,6 +16,15 @@ extension CoordinatorControl {
         carryOut(action, version, port: &port)
     }
 
+    /// Its version is gone; what went into the diagnostic at hand is spent all the same.
+    mutating func abandonProbe() {
+        guard let (programme, since) = probing else { return }
+        probing = nil
+        for (index, name) in programme.names.enumerated() {
+            budget.release(name, after: index == 0 ? MonotonicClock.now() - since : .zero)
+        }
+    }
+
     mutating func continueProbe(_ reply: ProbeShardReply, port: inout LoopPort) {
         guard var programme = probing?.programme else { return }
         let action = programme.receive(reply)

@@ -164,6 +164,7 @@ extension CoordinatorControl {
         switch directive {
         case .assign(let worker, let assignment, let members):
             steps.begin(at: MonotonicClock.now())
+            budget.begin()
             steps.workers = members
             send(.assignment(.init(assignment: assignment, members: members)), to: worker, port: &port)
         case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
@@ -179,7 +180,7 @@ extension CoordinatorControl {
             send(.rejoin(.init(reason: "this coordinator does not count it as a member")), to: worker, port: &port)
         case .requestSnapshot: outlets.shard(.captureRequested)
         case .rollBack(let timeline):
-            probing = nil
+            abandonProbe()
             log.warning(
                 "nobody holds the present version any more: back to the last snapshot",
                 metadata: ["step": "\(machine.version)", "timeline": "\(timeline.rawValue)"])

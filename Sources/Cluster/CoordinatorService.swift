@@ -48,8 +48,9 @@ public final class CoordinatorService: Sendable {
     /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken.
     public init(plan: TrainingPlan, tenure: RunTenure, options: CoordinatorOptions, log: Logger) throws {
         BLAS.useOneThread()
+        try plan.requireMemoryForCurvature()
         (self.plan, self.tenure, self.options, self.log) = (plan, tenure, options, log)
-        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100)
+        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100, past: tenure.past)
         self.budget = budget
         // Bounded: when recording falls behind, the steps wait for it.
         let items = Mailbox<RecorderItem>(capacity: 4096)

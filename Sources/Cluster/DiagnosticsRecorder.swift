@@ -24,7 +24,10 @@ struct DiagnosticsRecorder {
     }
 
     /// The step that was to be looked at belongs to a history that has ended.
-    mutating func forgetStep() { updated = nil }
+    mutating func forgetStep() {
+        if updated != nil { budget.release(.update) }
+        updated = nil
+    }
 
     func write(_ rows: [DiagnosticRow], at step: Step) {
         for row in rows {
@@ -40,8 +43,9 @@ struct DiagnosticsRecorder {
         var present = WeightExamination(plan, parameters, version: version)
         if var before = updated, version == before.version + 1 {
             measure(.update, at: before.version) { before.update(to: &present) }
+            updated = nil
         }
-        updated = nil
+        forgetStep()
         guard diagnostics.isDue(at: version) || version == plan.experiment.training.steps && diagnostics.every > 0 else { return }
         let names = admitted(at: version)
         for name in names {
@@ -62,7 +66,9 @@ struct DiagnosticsRecorder {
 
     /// What of T1 the budget lets in. D6 costs nothing beside D5, from whose spectra it follows, and as much without it.
     private func admitted(at version: Step) -> [DiagnosticsSpecification.Name] {
-        let chosen = plan.experiment.diagnostics.select.filter { $0.tier == .onTheWeights }
+        // No step begins with the last version.
+        let isLast = version == plan.experiment.training.steps
+        let chosen = plan.experiment.diagnostics.select.filter { $0.tier == .onTheWeights && !(isLast && $0 == .update) }
         let isFree = chosen.contains(.tails) && chosen.contains(.noiseBulk)
         let names = budget.admit(chosen.filter { $0 != .noiseBulk || !isFree }, at: version, estimates: estimates)
         return isFree && names.contains(.tails) ? names + [.noiseBulk] : names
@@ -88,12 +94,12 @@ struct DiagnosticsRecorder {
     }
 
     /// Says of each diagnostic that the budget has put off how often it was taken; the rows so far are in the record.
-    func noteIntervals() {
+    func noteIntervals(at step: Step) {
         let taken = (try? record.measurementCounts()) ?? [:]
         for (name, skipped, last) in budget.outstanding {
             let count = taken[name.rawValue] ?? 0
             record.event(
-                step: plan.experiment.training.steps, kind: "diagnostics interval", subject: name.rawValue,
+                step: step, kind: "diagnostics interval", subject: name.rawValue,
                 detail: count == 0
                     ? "never taken: no due version left enough of the budget (of \(skipped)); diagnostics.budget raises it"
                     : "times taken: \(count), last at version \(last ?? 0); due versions passed over since then: \(skipped)"

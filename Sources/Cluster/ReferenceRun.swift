@@ -23,13 +23,15 @@ public struct ReferenceRun: Sendable {
     /// - Throws: `TrainingError`, or what the disk throws.
     public func run(display: (any RunDisplay)?, log: Logger) throws -> RunResult {
         BLAS.useOneThread()
-        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100)
+        try plan.requireMemoryForCurvature()
+        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100, past: tenure.past)
         let recorder = try RunRecorder(
             plan: plan, tenure: tenure, display: display, log: log, build: build, budget: budget, outlets: nil)
         var trainer = ReferenceTrainer(plan)
         var probe = LocalProbe(plan)
         var stepSeconds: Double?
         let start = ContinuousClock.now
+        budget.begin()
         try capture(&trainer, recorder)
         do {
             for _ in 0..<plan.experiment.training.steps {

@@ -302,7 +302,7 @@ final class RunRecorder {
     func finish(elapsed: Duration) throws -> RunResult {
         guard let weightsDigest else { throw ClusterError.unusable("the run ended before its last version was recorded") }
         try flush()
-        diagnostics.noteIntervals()
+        diagnostics.noteIntervals(at: plan.experiment.training.steps)
         try flush()
         let contributions = try record.contributions()
         let training = plan.experiment.training
@@ -326,6 +326,8 @@ final class RunRecorder {
     /// Keeps what there is of a run that did not finish.
     func abandon(reason: String, at step: Step = 0) {
         record.event(step: step, kind: "ended", subject: "run", detail: reason)
+        diagnostics.forgetStep()
+        diagnostics.noteIntervals(at: step)
         if (try? record.flush()) != nil { updateEventFiles(isLast: true) }
         try? record.abandon()
     }

@@ -17,6 +17,8 @@ public final class RunTenure: Sendable {
     /// The first version: 0, or a snapshot's.
     public let version: Step
     let state: OptimizerState
+    /// What diagnostics have cost so far.
+    let past: DiagnosticsBudget.Past
     private let lease: Mutex<CoordinatorLease?>
 
     /// Begins a new run in an empty directory. Blocking.
@@ -26,7 +28,7 @@ public final class RunTenure: Sendable {
         lease = Mutex(try CoordinatorLease(of: directory))
         self.directory = directory
         try directory.writeExperiment(plan.experiment.resolvedYAML())
-        (isResumed, version, state) = (false, 0, plan.initialState())
+        (isResumed, version, state, past) = (false, 0, plan.initialState(), DiagnosticsBudget.Past())
         timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
     }
 
@@ -36,7 +38,7 @@ public final class RunTenure: Sendable {
     public init(resuming plan: TrainingPlan, in directory: RunDirectory, log: Logger) throws {
         lease = Mutex(try CoordinatorLease(of: directory))
         self.directory = directory
-        let record = try RunRecord(path: directory.recordPath)
+        let record = try RunRecord(path: directory.recordPath, isWriter: false)
         defer { try? record.close() }
         if try record.readMeta("weights_sha256") != nil {
             throw ClusterError.unusable(
@@ -49,7 +51,23 @@ public final class RunTenure: Sendable {
         }
         isResumed = true
         (version, state) = Self.newestSnapshot(plan: plan, directory: directory) { log.warning("\($0)") }
+        past = try Self.past(record, version)
         timeline = Timeline(rawValue: try directory.snapshots.beginTimeline())
+    }
+
+    /// Probes hold the steps up, and are no part of their time.
+    private static func past(_ record: RunRecord, _ version: Step) throws -> DiagnosticsBudget.Past {
+        let (measurements, stepSeconds) = try record.costs(upTo: version)
+        var past = DiagnosticsBudget.Past()
+        past.elapsed = stepSeconds
+        for measurement in measurements {
+            past.spent += measurement.seconds
+            // One of an earlier plumb may be called otherwise.
+            guard let name = DiagnosticsSpecification.Name(rawValue: measurement.name) else { continue }
+            past.last[name] = (measurement.lastStep, measurement.lastSeconds)
+            if name.tier == .onProbes { past.elapsed += measurement.seconds }
+        }
+        return past
     }
 
     /// Gives the directory to whoever comes next.

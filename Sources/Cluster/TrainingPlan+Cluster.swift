@@ -21,11 +21,12 @@ extension TrainingPlan {
         return try NumericFingerprint.measure(shapes: shapes)
     }
 
-    /// Tells apart layouts: names, shapes and places of all blocks, and the cut into chunks.
+    /// Tells apart layouts: names, shapes and places of all blocks, the cut into chunks, and the numbers that probes' tasks go by.
     var layoutDigest: String {
         var hash = SHA256()
         for block in network.layout.blocks { hash.update(data: Array("\(block.name) \(block.shape) \(block.range);".utf8)) }
         for chunk in chunks.chunks { hash.update(data: Array("\(chunk.range);".utf8)) }
+        hash.update(data: Array(ProbeTask.vocabulary.joined(separator: ";").utf8))
         return hash.finalize().prefix(16).map { String($0, radix: 16) }.joined(separator: "-")
     }
 

@@ -45,13 +45,15 @@ public final class RunRecord {
 
     /// Opens the record at `path`, with its tables. Blocking.
     ///
+    /// - Parameter isWriter: whether the record is this plumb's from now on; a look before that must leave it to be seen whose it was.
     /// - Throws: `RunRecordError` when a newer plumb made it, or what SQLite says.
-    public init(path: String) throws {
+    public init(path: String, isWriter: Bool = true) throws {
         queue = try RecordFile.openForWriting(path)
         let version = try queue.read {
             try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = 'schema_version'").flatMap(Int.init)
         }
         isContinued = version.map { $0 < Self.schemaVersion } ?? false
+        if !isWriter { return }
         add("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [String(Self.schemaVersion)])
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         add("INSERT OR IGNORE INTO meta VALUES ('begun_unix_ms', ?)", [String(now)])
@@ -172,6 +174,37 @@ public final class RunRecord {
             let rows = try Row.fetchAll(
                 database, sql: "SELECT worker, SUM(microbatches) AS total FROM contributions GROUP BY worker")
             return Dictionary(uniqueKeysWithValues: rows.map { ($0["worker"], $0["total"]) })
+        }
+    }
+
+    /// What the record knows of a diagnostic's cost.
+    public struct MeasurementCost: Hashable, Sendable {
+        public var name: String
+        /// Of all its measurements, in seconds.
+        public var seconds: Double
+        /// The last one up to the version that is asked about.
+        public var lastStep: UInt64
+        public var lastSeconds: Double
+    }
+
+    /// What diagnostics have cost that were taken of versions up to `version`, and the wall time of all steps recorded, in seconds.
+    /// Blocking.
+    public func costs(upTo version: UInt64) throws -> (measurements: [MeasurementCost], stepSeconds: Double) {
+        try flush()
+        return try queue.read { database in
+            // SQLite takes the other columns of MAX's own row.
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT name, MAX(step) AS step, seconds,
+                      (SELECT SUM(seconds) FROM measurements AS all_of WHERE all_of.name = measurements.name) AS total
+                    FROM measurements WHERE step <= ? GROUP BY name
+                    """, arguments: [Int64(version)])
+            let measurements = rows.map {
+                MeasurementCost(
+                    name: $0["name"], seconds: $0["total"], lastStep: UInt64($0["step"] as Int64), lastSeconds: $0["seconds"])
+            }
+            return (measurements, try Double.fetchOne(database, sql: "SELECT TOTAL(wall_seconds) FROM step_timings") ?? 0)
         }
     }
 

@@ -10,14 +10,14 @@ public struct DepthSlope: Hashable, Sendable {
     /// The share of the variance that the line explains.
     public let rSquared: Measured
 
-    /// Fits the norms of layers 0, 1, …
-    public init(norms: [Double]) {
+    /// Fits the norms of layers `firstLayer`, `firstLayer` + 1, …
+    public init(norms: [Double], firstLayer: Int = 0) {
         if norms.count < 3 {
             (slope, rSquared) = (.unavailable("a slope needs three layers"), .unavailable("a slope needs three layers"))
             return
         }
         if let layer = norms.firstIndex(where: { !$0.isFinite || $0 <= 0 }) {
-            let reason = "the norm at layer \(layer) is \(norms[layer])"
+            let reason = "the norm at layer \(firstLayer + layer) is \(norms[layer])"
             (slope, rSquared) = (.unavailable(reason), .unavailable(reason))
             return
         }

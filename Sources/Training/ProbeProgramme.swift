@@ -22,7 +22,8 @@ public struct ProbeProgramme: Sendable {
     /// Whether the optimizer's moments are those of the version.
     private let hasMoments: Bool
     private let plan: TrainingPlan
-    private var names: [DiagnosticsSpecification.Name]
+    /// Those that are still to be measured, the one at hand first.
+    public private(set) var names: [DiagnosticsSpecification.Name]
     private var conductor: CurvatureConductor?
     /// Curvature matrices that are still to be examined, and the rows of those that were.
     private var examinations: [CurvatureOptions] = []

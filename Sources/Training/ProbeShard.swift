@@ -25,8 +25,9 @@ public struct ProbeShard: Sendable {
     private var scalars: [StatisticsReducer]
     /// What the round asks for; nil before the first.
     public private(set) var task: ProbeTask?
-    /// The parameters of the version that is probed.
+    /// The parameters of the version that is probed; and its network, once a diagnostic has needed it.
     private var parameters = AlignedVector(count: 0)
+    private var frozen: (version: Step, network: FrozenNetwork)?
     /// The round's vector, flat; empty until a round needs one.
     private var vector = AlignedVector(count: 0)
     /// The shard's part of the Krylov basis while curvature is examined.
@@ -87,10 +88,13 @@ public struct ProbeShard: Sendable {
             if case .measure(let isPreconditioned) = command { prepareKrylov(state, isPreconditioned ? version : nil) }
             return .krylov(krylov?.execute(command) ?? [])
         case .end:
-            (krylov, parameters) = (nil, AlignedVector(count: 0))
+            forget()
             return nil
         }
     }
+
+    /// Lets go of what belongs to a version.
+    private mutating func forget() { (krylov, parameters, frozen) = (nil, AlignedVector(count: 0), nil) }
 
     /// - Parameter preconditioning: the version whose steps' P the Hessian is scaled by; nil for the Hessian as it is.
     private mutating func prepareKrylov(_ state: OptimizerState, _ preconditioning: Step?) {
@@ -130,8 +134,11 @@ public struct ProbeShard: Sendable {
         let total = scalars.flatMap { $0.sum(plan.tree.root) }
         switch task?.work {
         case .measure(let name):
-            return .measured(
-                plan.rows(of: name, sums: total, parameters: FrozenNetwork(plan.network, parameters: parameters)))
+            let version = task?.version ?? 0
+            let network = frozen?.version == version ? frozen?.network : nil
+            let known = network ?? FrozenNetwork(plan.network, parameters: parameters)
+            frozen = (version, known)
+            return .measured(plan.rows(of: name, sums: total, parameters: known))
         case .product:
             for (position, chunk) in plan.chunks.chunks.enumerated() {
                 krylov?.takeProduct(sums.sum(plan.tree.root, of: chunk.index).span, ofChunk: position)
@@ -163,7 +170,8 @@ public struct ProbeShard: Sendable {
         machine.handle(.restored(version: machine.version, timeline: timeline), into: &pending)
         discardPending()
         pending.removeAll()
-        (task, krylov) = (nil, nil)
+        task = nil
+        forget()
     }
 
     /// Takes a push whose size is `expectedCount`: float32 of the product or float64 of the scalars, little-endian.

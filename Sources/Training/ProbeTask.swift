@@ -24,6 +24,11 @@ public struct ProbeTask: Hashable, Sendable {
 
     // MARK: On the wire
 
+    /// What the numbers of encoded tasks stand for, in their order: a peer that has another one is of another build.
+    public static var vocabulary: [String] {
+        DiagnosticsSpecification.Name.allCases.map(\.rawValue) + CurvatureKind.allCases.map { "\($0)" }
+    }
+
     /// The length of `encoded`.
     public static let encodedCount = 4
 

@@ -82,18 +82,17 @@ public struct StepReport: Hashable, Sendable {
         let gradients = norms.map { $0.squareRoot() / batch }
         let cosines = statistics.cosineSums.map { $0 / Double(plan.experiment.training.partitions) }
         var rows: [DiagnosticRow] = []
-        for (layer, value) in activations.enumerated() {
-            rows.append(DiagnosticRow("D12", layer: layer, "activation_norm", .value(value)))
-        }
-        for (layer, value) in deltas.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "delta_norm", .value(value))) }
-        for (layer, value) in gradients.enumerated() {
-            rows.append(DiagnosticRow("D12", layer: layer, "gradient_norm", .value(value)))
-        }
-        for (layer, value) in cosines.enumerated() { rows.append(DiagnosticRow("D12", layer: layer, "mean_cosine", .value(value))) }
-        for (name, values) in [
-            ("activation", activations), ("delta", deltas), ("gradient", Array(gradients[1...plan.statistics.depth])),
+        for (quantity, values) in [
+            ("activation_norm", activations), ("delta_norm", deltas), ("gradient_norm", gradients), ("mean_cosine", cosines),
         ] {
-            let fit = DepthSlope(norms: values)
+            for (layer, value) in values.enumerated() {
+                let measured = value.isFinite ? Measured.value(value) : .unavailable("it is \(value): the network has diverged")
+                rows.append(DiagnosticRow("D12", layer: layer, quantity, measured))
+            }
+        }
+        let between = Array(gradients[1...plan.statistics.depth])
+        for (name, norms, first) in [("activation", activations, 0), ("delta", deltas, 0), ("gradient", between, 1)] {
+            let fit = DepthSlope(norms: norms, firstLayer: first)
             rows.append(DiagnosticRow("D12", "\(name)_slope_decades_per_layer", fit.slope))
             rows.append(DiagnosticRow("D12", "\(name)_slope_r_squared", fit.rSquared))
         }

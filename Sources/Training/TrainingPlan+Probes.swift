@@ -49,17 +49,37 @@ extension TrainingPlan {
         rows.filter { row in row.layer.map { experiment.diagnostics.includes(layer: $0, depth: network.layers.count) } ?? true }
     }
 
-    /// What a first probe is expected to take, in seconds, from what a step takes now; larger than any budget while that is not known.
+    /// Why curvature cannot be examined with so many bytes of memory: its vectors may take half of them. Nil where it can.
+    public func reasonAgainstCurvature(memory: UInt64) -> String? {
+        guard experiment.diagnostics.select.contains(.curvature) else { return nil }
+        let vectors = curvature.map { KrylovShard.vectors(steps: $0.steps, runs: $0.probes) }.max() ?? 0
+        let bytes = 4 * Double(vectors) * Double(network.layout.parameterCount)
+        if bytes <= Double(memory) / 2 { return nil }
+        return
+            "diagnostics.select has curvature, which keeps \(vectors) vectors of all parameters, \(Int(bytes / 1e9)) GB, and this "
+            + "machine has \(memory / 1_000_000_000); lower diagnostics.lanczosSteps and lanczosRuns, or leave curvature out"
+    }
+
+    /// What a first probe is expected to take, in seconds: from what a step takes now, or from its operations before the first one.
     public func probeEstimates(stepSeconds: Double?) -> [DiagnosticsSpecification.Name: Double] {
         let (diagnostics, batch) = (experiment.diagnostics, Double(experiment.training.batch))
+        let size = Double(network.layout.parameterCount)
+        let forward = stepSeconds.map { $0 / (3 * batch) } ?? 2 * size / Self.operationsPerSecond
         var estimates: [DiagnosticsSpecification.Name: Double] = [:]
         for name in diagnostics.probes {
-            // A product takes as many operations as six forward passes, exact or of differences.
-            let forwards =
-                name.networkProbe?.cost(network, examples: diagnostics.probeExamples)
-                ?? Double(curvature.reduce(0) { $0 + $1.probes * $1.steps }) * 6 * Double(diagnostics.probeExamples)
-            estimates[name] = stepSeconds.map { $0 * forwards / (3 * batch) } ?? .infinity
+            if let probe = name.networkProbe {
+                let apart = probe.reductionOperations(network, examples: diagnostics.probeExamples) / Self.operationsPerSecond
+                estimates[name] = forward * probe.cost(network, examples: diagnostics.probeExamples) + apart
+            } else {
+                // A product takes as many operations as six forward passes, exact or of differences; and a vector's way there and back,
+                // with the basis made orthogonal on the way.
+                let products = Double(curvature.reduce(0) { $0 + $1.probes * $1.steps })
+                estimates[name] = products * (6 * Double(diagnostics.probeExamples) * forward + Self.secondsPerElement * size)
+            }
         }
         return estimates
     }
+
+    /// Of a product's vector; as a width of 512 and a depth of 32 take with two workers on one machine.
+    private static let secondsPerElement = 2e-8
 }

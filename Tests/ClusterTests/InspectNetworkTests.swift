@@ -45,6 +45,22 @@ struct InspectNetworkTests {
         }
     }
 
+    @Test("a version that no run can have is refused", arguments: ["18446744073709551615", "1000000001"])
+    func version(step: String) throws {
+        try Self.withRun { run in
+            let file = URL(filePath: "\(run)/checkpoints/step-000010.safetensors")
+            let bytes = try Data(contentsOf: file)
+            let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+            let header = String(decoding: bytes[8..<8 + length], as: UTF8.self)
+            let changed = header.replacing("\"step\":\"10\"", with: "\"step\":\"\(step)\"")
+            #expect(changed != header)
+            let all = Data(TensorFile.littleEndian(UInt64(changed.utf8.count))) + Data(changed.utf8) + bytes[(8 + length)...]
+            try all.write(to: file)
+            let outcome = try Program.run(["inspect", file.path, "--data"])
+            #expect(outcome.status == 3 && outcome.errors.contains("no run is longer than 1000000000 steps"), "\(outcome.errors)")
+        }
+    }
+
     @Test("the weights' figures are those of the run's own record of that version")
     func sameAsTheRecord() throws {
         try Self.withRun { run in

@@ -70,6 +70,26 @@ struct RecordOpeningTests {
         }
     }
 
+    @Test("what diagnostics have cost, up to a version")
+    func costs() throws {
+        try SafetensorsTests.inTemporaryFolder { folder in
+            let record = try RunRecord(path: "\(folder)/run.sqlite")
+            #expect(try record.costs(upTo: 9).measurements.isEmpty && record.costs(upTo: 9).stepSeconds == 0)
+            for (step, seconds) in [(0, 1.5), (4, 2), (8, 4)] as [(UInt64, Double)] {
+                record.measurement(step, name: "spectrum", seconds: seconds, skipped: 0)
+                record.stepTiming(step, wallSeconds: 10, samplesPerSecond: 1, workers: 1)
+            }
+            record.measurement(8, name: "curvature", seconds: 60, skipped: 0)
+            let (measurements, stepSeconds) = try record.costs(upTo: 7)
+            #expect(stepSeconds == 30)
+            #expect(
+                measurements == [RunRecord.MeasurementCost(name: "spectrum", seconds: 7.5, lastStep: 4, lastSeconds: 2)],
+                "\(measurements)")
+            #expect(try record.costs(upTo: 8).measurements.map(\.lastSeconds).sorted() == [4, 60])
+            try record.close()
+        }
+    }
+
     @Test("an older record is read and written on")
     func older() throws {
         try SafetensorsTests.inTemporaryFolder { folder in
@@ -85,7 +105,12 @@ struct RecordOpeningTests {
     func continued() throws {
         for (schema, isHeld) in [("2", false), (nil, true)] {
             try SafetensorsTests.inTemporaryFolder { folder in
-                let record = try RunRecord(path: try Self.record(in: folder, schema: schema, norm: 1))
+                let path = try Self.record(in: folder, schema: schema, norm: 1)
+                // As a resumed run looks before it writes.
+                let look = try RunRecord(path: path, isWriter: false)
+                #expect(try look.readMeta("schema_version") == schema ?? "\(RunRecord.schemaVersion)")
+                try look.close()
+                let record = try RunRecord(path: path)
                 try record.beginReplay(from: 2)
                 Self.measure(2, record)
                 if isHeld {

@@ -115,6 +115,45 @@ struct CurvatureProductTests {
         }
     }
 
+    @Test("of examples that are learnt, the little curvature that is left is exact too", arguments: [8, 12, 16, 20])
+    func learnt(margin: Int) throws {
+        // Logits of a readout bias alone, by which class 0 leads; the matrix of these biases is diag(p) − p·pᵀ.
+        let specification = NetworkSpecification(inputs: 4, outputs: 3, width: 4, depth: 1, activation: .relu)
+        let network = try Network(specification)
+        var parameters = AlignedVector(count: network.layout.count)
+        let bias = network.readout.bias.lowerBound
+        do {
+            var all = parameters.mutableSpan
+            all[bias] = Float(margin)
+            all[bias + 2] = 0.5
+        }
+        let others = [exp(-Double(margin)), exp(0.5 - Double(margin))]
+        let sum = 1 + others[0] + others[1]
+        let p = [1 / sum, others[0] / sum, others[1] / sum]
+        for direction in [[1.0, 1, 1], [1, 0, 0], [5, -2, 3], [1, 1, -2]] {
+            var v = AlignedVector(count: network.layout.count)
+            do {
+                var all = v.mutableSpan
+                for c in 0..<3 { all[bias + c] = Float(direction[c]) }
+            }
+            let inputs = Matrix(rows: 4, columns: 2)
+            var matrix = CurvatureProduct(network, parameters: parameters, inputs: inputs, labels: [0, 0])
+            #expect(matrix.isExact)
+            for kind in [CurvatureKind.gaussNewton, .hessian] {
+                var result = AlignedVector(count: network.layout.count)
+                do {
+                    var target = result.mutableSpan
+                    matrix.product(kind, v.span, step: 1e-3, into: &target)
+                }
+                // p_c·Σ_k p_k(v_c − v_k), in which nothing cancels.
+                for c in 0..<3 {
+                    let exact = 2 * p[c] * (0..<3).reduce(0) { $0 + p[$1] * (direction[c] - direction[$1]) }
+                    #expect(abs(Double(result.span[bias + c]) - exact) <= 1e-5 * abs(exact), "\(margin) \(direction) \(kind) \(c)")
+                }
+            }
+        }
+    }
+
     @Test("vᵀHw = wᵀHv", arguments: networks.indices)
     func symmetry(index: Int) throws {
         let (network, parameters, inputs, labels) = try Self.problem(Self.networks[index].specification)

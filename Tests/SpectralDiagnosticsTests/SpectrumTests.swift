@@ -77,6 +77,7 @@ struct DepthSlopeTests {
         #expect(DepthSlope(norms: [1, 2]).slope.reason == "a slope needs three layers")
         #expect(DepthSlope(norms: [1, 0, 2]).slope.reason!.contains("layer 1"))
         #expect(DepthSlope(norms: [1, .nan, 2]).slope.reason!.contains("layer 1"))
+        #expect(DepthSlope(norms: [1, .nan, 2], firstLayer: 1).slope.reason!.contains("layer 2"))
         #expect(DepthSlope(norms: [2, 2, 2]).rSquared.reason == "all norms are equal")
     }
 }

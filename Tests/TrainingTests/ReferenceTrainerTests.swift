@@ -68,6 +68,19 @@ struct ReferenceTrainerTests {
         #expect(try trainer.takeStep().diagnostics.isEmpty)
     }
 
+    @Test("of a network that has diverged has reasons instead of numbers that are none")
+    func diverged() throws {
+        var trainer = ReferenceTrainer(
+            try Self.plan([
+                "optimizer.kind=sgd", "optimizer.learningRate=1e6", "training.clip=none", "training.onNonFinite=continue",
+                "training.steps=50", "diagnostics.every=1",
+            ]))
+        let rows = try (0..<20).flatMap { _ in try trainer.takeStep().diagnostics }
+        let diverged = rows.filter { $0.value.number == nil }
+        #expect(rows.allSatisfy { $0.value.number?.isFinite ?? true } && diverged.allSatisfy { $0.value.reason?.isEmpty == false })
+        #expect(diverged.contains { $0.quantity == "delta_norm" && $0.value.reason?.contains("has diverged") == true })
+    }
+
     @Test("stops before a gradient that is not finite is applied, and says which block")
     func notFinite() throws {
         var trainer = ReferenceTrainer(

@@ -31,6 +31,21 @@ struct TrainingPlanTests {
         }
     }
 
+    @Test("refuse curvature whose vectors would not fit into half of the memory")
+    func memory() throws {
+        func reason(_ select: String, _ memory: UInt64) throws -> String? {
+            try Self.plan(
+                "data: { source: spirals, points: 200 }\nmodel: { width: 64, depth: 4 }\ntraining: { batch: 8 }\n"
+                    + "diagnostics: { select: [\(select)], lanczosSteps: 1024, lanczosRuns: 488 }"
+            ).reasonAgainstCurvature(memory: memory)
+        }
+        // 1,005 vectors of some 17,000 elements: 67 MB.
+        #expect(try reason("curvature", 200_000_000) == nil)
+        let sentence = try #require(try reason("curvature", 100_000_000))
+        #expect(sentence.contains("keeps 1005 vectors") && sentence.contains("lower diagnostics.lanczosSteps"), "\(sentence)")
+        #expect(try reason("jacobian", 1) == nil)
+    }
+
     @Test("write out options that nobody wrote, and leave out those whose default differs between layers")
     func options() throws {
         func text(_ model: String) throws -> String {

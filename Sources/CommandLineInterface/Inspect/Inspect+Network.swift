@@ -17,9 +17,15 @@ extension Inspect {
                 "\(file.path): --data needs the network that the tensors belong to, and the file does not say which experiment it "
                     + "comes from; inspect a checkpoint of a plumb run, or leave --data away")
         }
+        guard version <= Self.stepsMax else {
+            throw RefusedInput(
+                "\(file.path): its metadata calls it version \(version), and no run is longer than \(Self.stepsMax) steps; the file is "
+                    + "damaged or not plumb's")
+        }
         var experiment = try Experiment(yaml: text, source: file.path, overrides: networkOverrides)
         experiment.diagnostics.layers = try chosenLayers(experiment)
         let plan = try ExperimentOptions.plan(experiment)
+        try plan.requireMemoryForCurvature()
         if !overrides.contains(where: { $0.hasPrefix("data.") }) { try Checkpoints.requireData(of: file, plan.data) }
         let parameters = try file.parameters(plan.network.layout)
         var rows = StepMeasurement(plan).rows(version: version, parameters: parameters)
@@ -35,6 +41,9 @@ extension Inspect {
         }
         try printNetwork(rows, version, plan, file)
     }
+
+    /// That `training.steps` may be.
+    private static let stepsMax: Step = 1_000_000_000
 
     /// The checkpoint's experiment, but with the diagnostics that are asked for here.
     private var networkOverrides: [String] {

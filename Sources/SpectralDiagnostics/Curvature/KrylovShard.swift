@@ -5,9 +5,12 @@ import LinearAlgebra
 /// that the matrix is multiplied by.
 ///
 /// What it computes for a chunk depends on that chunk alone: the bits are the same however chunks are spread over shards.
-/// Memory: steps/2 + probes + 5 vectors of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
+/// Memory: `vectors` of the chunks' size in float32. O(steps · elements) a product. One thread at a time.
 public struct KrylovShard: Sendable {
     private var chunks: [ChunkVectors]
+
+    /// What is kept at most, of so many steps and runs.
+    public static func vectors(steps: Int, runs: Int) -> Int { steps / 2 + runs + 5 }
 
     /// A shard that holds `chunks` of one `KrylovLayout`; any of them.
     public init(chunks: [KrylovChunk]) { self.chunks = chunks.map { ChunkVectors($0) } }

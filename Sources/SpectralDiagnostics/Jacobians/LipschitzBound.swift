@@ -23,6 +23,16 @@ struct LipschitzBound: Sendable {
     }
 }
 
+extension LipschitzBound {
+    /// About how many operations the certificates take: those of dense maps, as structured ones take fewer.
+    static func operations(_ network: Network) -> Double {
+        network.mapShapes.reduce(0) { sum, shape in
+            let (m, n) = (Double(max(shape.rows, shape.columns)), Double(min(shape.rows, shape.columns)))
+            return sum + n * n * (m + 2 * n)
+        }
+    }
+}
+
 extension Measured {
     /// The value of a function of the number, where there is one and it is finite.
     func mapped(_ transform: (Double) -> Double, orSay reason: String) -> Measured {

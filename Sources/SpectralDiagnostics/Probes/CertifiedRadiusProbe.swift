@@ -15,6 +15,8 @@ public struct CertifiedRadiusProbe: NetworkProbe {
     public func length(_ network: Network, examples: Int) -> Int { examples }
     public func cost(_ network: Network, examples: Int) -> Double { Double(examples) }
 
+    public func reductionOperations(_ network: Network, examples: Int) -> Double { LipschitzBound.operations(network) }
+
     /// Every example's margin.
     public func partial(_ share: ProbeShare) -> [Double] {
         var table = ExampleTable(quantities: 1, examples: share.examples)

@@ -20,6 +20,8 @@ public struct LipschitzProbe: NetworkProbe {
         return 3 * Double(min(specification.inputs, specification.outputs, 512) * min(examples, Self.examplesMax))
     }
 
+    public func reductionOperations(_ network: Network, examples: Int) -> Double { LipschitzBound.operations(network) }
+
     public func partial(_ share: ProbeShare) -> [Double] {
         var table = ExampleTable(quantities: 1, examples: min(share.examples, Self.examplesMax))
         for (column, slot) in share.chosen(atMost: Self.examplesMax) {

@@ -18,10 +18,16 @@ public protocol NetworkProbe: Sendable {
     func length(_ network: Network, examples: Int) -> Int
     /// About how much a batch costs, all shares together, in forward passes of one example.
     func cost(_ network: Network, examples: Int) -> Double
+    /// About how many operations `rows` takes, which no worker shares.
+    func reductionOperations(_ network: Network, examples: Int) -> Double
     /// The share's part, `length` elements.
     func partial(_ share: ProbeShare) -> [Double]
     /// What the sums say; total: a reason where there is no value.
     func rows(_ sums: [Double], version: FrozenNetwork, examples: Int) -> [DiagnosticRow]
+}
+
+extension NetworkProbe {
+    public func reductionOperations(_ network: Network, examples: Int) -> Double { 0 }
 }
 
 /// A part of a probe batch, and where it lies in it.

@@ -25,6 +25,8 @@ public struct PerturbationProbe: NetworkProbe {
         LipschitzProbe().cost(network, examples: examples) + Double((Self.randomDirections + 2) * min(examples, Self.examplesMax))
     }
 
+    public func reductionOperations(_ network: Network, examples: Int) -> Double { LipschitzBound.operations(network) }
+
     public func partial(_ share: ProbeShare) -> [Double] {
         let count = Self.randomDirections + 1
         var table = ExampleTable(quantities: Self.quantities, examples: min(share.examples, Self.examplesMax))

@@ -40,6 +40,11 @@ public struct RepresentationProbe: NetworkProbe {
 
     public func cost(_ network: Network, examples: Int) -> Double { Double(Self.chosenCount(network, examples)) }
 
+    public func reductionOperations(_ network: Network, examples: Int) -> Double {
+        let (count, levels) = (Double(Self.chosenCount(network, examples)), Double(Self.levels(network).count))
+        return 2 * count * count * (Double(Self.units(network)) + levels * count)
+    }
+
     public func partial(_ share: ProbeShare) -> [Double] {
         let network = share.version.network
         let count = Self.chosenCount(network, share.examples)

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Synchronization
 
 /// A network at one version, with what depends on its parameters alone worked out: for looking, not for training.
 ///
@@ -9,6 +10,13 @@ public struct FrozenNetwork: Sendable {
     public let network: Network
     public let parameters: AlignedVector
     let works: [StructuredLayer.Work]
+    /// Copies share it, for they are of the same parameters.
+    let memo = Memo()
+
+    /// What costs too much to be worked out twice.
+    final class Memo: Sendable {
+        let bounds = Mutex<[Double]?>(nil)
+    }
 
     /// Works out what depends on the parameters alone. They need not be finite.
     public init(_ network: Network, parameters: AlignedVector) {

@@ -15,8 +15,8 @@ struct NetworkTangent: Sendable {
     var base: NetworkWorkspace
     /// u = ∂L/∂z, [outputs, batch].
     let residual: Matrix
-    /// softmax z, of the cross-entropy.
-    let probabilities: Matrix?
+    /// Of the cross-entropy, an example each; nil for squares.
+    let labels: [Int32]?
     /// g_l, the loss' gradient before the activation, l = 0…L.
     var gradients: [Matrix]
     /// Where the activation is curved, σ″·∂L/∂x_l/σ′: what ġ_l takes of ẋ_l.
@@ -39,20 +39,13 @@ struct NetworkTangent: Sendable {
         network.forward(parameters.span, inputs.view, &workspace)
         _ = network.loss(labels, &workspace)
         residual = workspace.logits
-        probabilities = network.specification.loss == .crossEntropy ? Self.probabilities(residual, labels) : nil
+        self.labels = network.specification.loss == .crossEntropy ? labels : nil
         let shapes = workspace.outputs.map { ($0.rows, $0.columns) }
         tangents = shapes.map { Matrix(rows: $0.0, columns: $0.1) }
         outputTangent = residual
         (incoming, outgoing) = (workspace.gradients[0], workspace.gradients[1])
         (gradients, bends) = network.levelGradients(parameters, &workspace)
         base = workspace
-    }
-
-    /// The gradient of the cross-entropy is softmax − one-hot.
-    private static func probabilities(_ residual: Matrix, _ labels: [Int32]) -> Matrix {
-        var p = residual
-        for (example, label) in labels.enumerated() { p[Int(label), example] += 1 }
-        return p
     }
 
     /// H·v, summed over the batch, into every block of `target`; `v, target: [layout.count]`.
@@ -76,14 +69,27 @@ struct NetworkTangent: Sendable {
     }
 
     /// u̇ ← ∂²L/∂z²·ż: p ⊙ ż − p·pᵀż for the cross-entropy, ż for squares.
+    ///
+    /// The right class's p is near 1 where an example is learnt, and the little that is left is all of its curvature. So ż is taken less
+    /// that class's, and its u̇ is what makes the sum 0: only the other classes' p, the residual itself, come in.
     private mutating func differentiateLoss() {
-        guard let probabilities else { return }
-        let (classes, batch, p) = (residual.rows, residual.columns, probabilities)
+        guard let labels else { return }
+        let (classes, batch, p) = (residual.rows, residual.columns, residual)
         var z = outputTangent.mutableSpan
-        for b in 0..<batch {
+        for (b, label) in labels.enumerated() {
+            let right = Int(label) * batch + b
+            let level = Double(z[right])
             var mean = 0.0
-            for c in 0..<classes { mean += Double(p.span[c * batch + b]) * Double(z[c * batch + b]) }
-            for c in 0..<classes { z[c * batch + b] = p.span[c * batch + b] * Float(Double(z[c * batch + b]) - mean) }
+            for c in 0..<classes where c * batch + b != right {
+                mean += Double(p.span[c * batch + b]) * (Double(z[c * batch + b]) - level)
+            }
+            var sum = 0.0
+            for c in 0..<classes where c * batch + b != right {
+                let value = Double(p.span[c * batch + b]) * (Double(z[c * batch + b]) - level - mean)
+                sum += value
+                z[c * batch + b] = Float(value)
+            }
+            z[right] = Float(-sum)
         }
     }
 }
