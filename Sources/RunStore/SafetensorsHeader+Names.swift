@@ -1,10 +1,18 @@
 extension SafetensorsHeader {
-    /// Refuses a header that names one tensor twice, of which a reader of JSON keeps either. O(bytes).
+    /// Refuses a header that names one tensor twice, or a tensor's field, of which a reader of JSON keeps either. O(bytes).
     ///
-    /// - Parameter count: the names that a reader of JSON keeps.
-    static func refuseRepeatedNames(_ bytes: [UInt8], among count: Int, _ path: String) throws(SafetensorsError) {
-        let names = names(in: bytes)
-        if names.count == count { return }
+    /// - Parameters:
+    ///   - count: the names that a reader of JSON keeps.
+    ///   - fieldCount: those within the tensors and the metadata.
+    static func refuseRepeatedNames(_ bytes: [UInt8], among count: Int, fields fieldCount: Int, _ path: String)
+        throws(SafetensorsError)
+    {
+        let (names, fields) = names(in: bytes)
+        if names.count == count {
+            if fields == fieldCount { return }
+            throw SafetensorsError(
+                path, "the header says something of one tensor, or in its metadata, twice; write the file again")
+        }
         var seen: Set<ArraySlice<UInt8>> = []
         let repeated = names.first { !seen.insert($0).inserted }
         let name =
@@ -13,15 +21,16 @@ extension SafetensorsHeader {
             path, "the header has \(name) twice; which of them is meant nobody can know, so write the file again")
     }
 
-    /// What stands before the colons of the outermost object of valid JSON, as it is spelt.
-    private static func names(in bytes: [UInt8]) -> [ArraySlice<UInt8>] {
-        var (names, text): ([ArraySlice<UInt8>], ArraySlice<UInt8>) = ([], [])
+    /// What stands before the colons of the outermost object of valid JSON, as it is spelt; and how many colons are one level below.
+    private static func names(in bytes: [UInt8]) -> (names: [ArraySlice<UInt8>], fields: Int) {
+        var (names, text, fields): ([ArraySlice<UInt8>], ArraySlice<UInt8>, Int) = ([], [], 0)
         var (depth, index) = (0, 0)
         while index < bytes.count {
             switch bytes[index] {
             case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
             case UInt8(ascii: ":") where depth == 1: names.append(text)
+            case UInt8(ascii: ":") where depth == 2: fields += 1
             case UInt8(ascii: "\""):
                 let start = index + 1
                 index = endOfText(bytes, from: start)
@@ -30,7 +39,7 @@ extension SafetensorsHeader {
             }
             index += 1
         }
-        return names
+        return (names, fields)
     }
 
     /// Where the quotes are that end a text.

@@ -5,11 +5,14 @@ enum SafetensorsHeader {
     static func parse(_ bytes: [UInt8], path: String, dataBytes: Int) throws(SafetensorsError) -> (
         [TensorDescription], [String: String]
     ) {
-        let parsed = try? JSONSerialization.jsonObject(with: Data(bytes))
+        // A reader of JSON would take other encodings too, and then names are not what the bytes show.
+        let isText = bytes.first == UInt8(ascii: "{") && !bytes.contains(0) && String(validating: bytes, as: UTF8.self) != nil
+        let parsed = isText ? try? JSONSerialization.jsonObject(with: Data(bytes)) : nil
         guard let object = parsed as? [String: Any] else {
             throw SafetensorsError(path, "the header is not a JSON object; this is no safetensors file, or a damaged one")
         }
-        try refuseRepeatedNames(bytes, among: object.count, path)
+        let fields = object.values.reduce(0) { $0 + (($1 as? [String: Any])?.count ?? 0) }
+        try refuseRepeatedNames(bytes, among: object.count, fields: fields, path)
         var (tensors, metadata) = ([TensorDescription](), [String: String]())
         for (name, value) in object {
             if name == "__metadata__" {

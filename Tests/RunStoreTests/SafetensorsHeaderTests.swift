@@ -57,6 +57,24 @@ struct SafetensorsHeaderTests {
         #expect(try SafetensorsTests.refusal(SafetensorsTests.raw(header.replacing("E", with: entry))).contains(expected))
     }
 
+    @Test(
+        "a field that stands twice is refused",
+        arguments: [
+            #"{"a":{"dtype":"F32","shape":[0],"shape":[0],"data_offsets":[0,0]}}"#,
+            #"{"__metadata__":{"x":"1","x":"2"},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#,
+            #"{"__metadata__":{"x":"1","\u0078":"2"},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#,
+        ])
+    func repeatedField(header: String) throws {
+        #expect(try SafetensorsTests.refusal(SafetensorsTests.raw(header)).contains("twice"))
+    }
+
+    @Test("other encodings than UTF-8 are no header", arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian])
+    func encodings(encoding: String.Encoding) throws {
+        let header = try #require(#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#.data(using: encoding))
+        let file = Data((0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }) + header
+        #expect(try SafetensorsTests.refusal(file).contains("not a JSON object"))
+    }
+
     @Test("texts that look like names are none")
     func notRepeated() throws {
         let header = #"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"__metadata__":{"a":"\"a\":{","b":"\\"}}"#
