@@ -114,8 +114,8 @@ static void release(struct plumb_large_blocks *blocks, size_t bytes) {
     }
 }
 
-// The kernel hands out addresses downwards. The aligned part that ends the mapping adjoins the last one's beginning, so that the two can
-// be one run later; a part that begins it would leave a gap between.
+// The kernel hands out addresses downwards. The aligned part that ends the mapping adjoins the last one's beginning, so that the two
+// can be one run later; a part that begins it would leave a gap between.
 static uintptr_t map(size_t bytes) {
     char *block = mmap(NULL, bytes + unit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) return 0;
@@ -135,6 +135,10 @@ void *plumb_large_blocks_take(struct plumb_large_blocks *blocks, size_t bytes, b
         size_t used = blocks->used + size, limit = (used > blocks->most ? used : blocks->most) + slack;
         release(blocks, limit - used);
         start = map(size);
+        if (start == 0) {
+            release(blocks, 0);
+            start = map(size);
+        }
     }
     if (start != 0) {
         blocks->used += size;

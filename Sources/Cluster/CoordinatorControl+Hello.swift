@@ -109,7 +109,8 @@ extension CoordinatorControl {
         }
         if ready.layoutDigest != announcement.layoutDigest {
             return refuse(
-                worker, peer.name, "the worker lays the parameters out differently", "run the same build of plumb on every machine",
+                worker, peer.name, "the worker lays the parameters out differently, or numbers diagnostics otherwise",
+                "run the same build of plumb on every machine",
                 port: &port)
         }
         // Only a worker that may join takes the place of another life of itself.

@@ -245,6 +245,7 @@ extension CoordinatorControl {
     private mutating func finish(_ ending: ClusterEnding, port: inout LoopPort) {
         if self.ending != nil { return }
         self.ending = ending
+        abandonProbe()
         for (worker, peer) in peers where peer.isReady {
             send(.stop(ending.notice(step: machine.version)), to: worker, port: &port)
         }

@@ -45,12 +45,13 @@ public final class CoordinatorService: Sendable {
 
     /// Opens both sockets; workers may connect from now on.
     ///
-    /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken.
+    /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken; `ClusterError` when there is no
+    ///   memory for the curvature that is asked for.
     public init(plan: TrainingPlan, tenure: RunTenure, options: CoordinatorOptions, log: Logger) throws {
         BLAS.useOneThread()
         try plan.requireMemoryForCurvature()
         (self.plan, self.tenure, self.options, self.log) = (plan, tenure, options, log)
-        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100, past: tenure.past)
+        let budget = plan.diagnosticsBudget(after: tenure.past)
         self.budget = budget
         // Bounded: when recording falls behind, the steps wait for it.
         let items = Mailbox<RecorderItem>(capacity: 4096)

@@ -75,9 +75,9 @@ struct DiagnosticsRecorder {
     }
 
     private mutating func measure(_ name: DiagnosticsSpecification.Name, at version: Step, _ rows: () -> [DiagnosticRow]) {
-        let start = ContinuousClock.now
+        let start = SuspendingClock.now
         write(rows(), at: version)
-        let duration = ContinuousClock.now - start
+        let duration = SuspendingClock.now - start
         note(name, duration, budget.charge(name, duration, at: version), at: version)
     }
 

@@ -24,7 +24,7 @@ public struct ReferenceRun: Sendable {
     public func run(display: (any RunDisplay)?, log: Logger) throws -> RunResult {
         BLAS.useOneThread()
         try plan.requireMemoryForCurvature()
-        let budget = DiagnosticsBudget(share: (plan.experiment.diagnostics.budget ?? .infinity) / 100, past: tenure.past)
+        let budget = plan.diagnosticsBudget(after: tenure.past)
         let recorder = try RunRecorder(
             plan: plan, tenure: tenure, display: display, log: log, build: build, budget: budget, outlets: nil)
         var trainer = ReferenceTrainer(plan)
@@ -62,9 +62,9 @@ public struct ReferenceRun: Sendable {
         guard plan.probes.isDue(at: version) else { return }
         let names = budget.admit(
             plan.experiment.diagnostics.probes, at: version, estimates: plan.probeEstimates(stepSeconds: stepSeconds))
-        var begin = ContinuousClock.now
+        var begin = SuspendingClock.now
         try probe.run(names, version: version, state: state) { name, rows in
-            let duration = ContinuousClock.now - begin
+            let duration = SuspendingClock.now - begin
             begin = .now
             let stretch = budget.charge(name, duration, at: version)
             try recorder.take(.diagnostics(version: version, name, rows, duration, stretch))

@@ -60,12 +60,12 @@ public final class RunTenure: Sendable {
         let (measurements, stepSeconds) = try record.costs(upTo: version)
         var past = DiagnosticsBudget.Past()
         past.elapsed = stepSeconds
-        for measurement in measurements {
-            past.spent += measurement.seconds
+        for cost in measurements {
+            past.spent += cost.all
             // One of an earlier plumb may be called otherwise.
-            guard let name = DiagnosticsSpecification.Name(rawValue: measurement.name) else { continue }
-            past.last[name] = (measurement.lastStep, measurement.lastSeconds)
-            if name.tier == .onProbes { past.elapsed += measurement.seconds }
+            guard let name = DiagnosticsSpecification.Name(rawValue: cost.name) else { continue }
+            past.costs[name] = .init(all: cost.all, last: cost.last, version: cost.version)
+            if name.tier == .onProbes { past.elapsed += cost.all }
         }
         return past
     }

@@ -6,7 +6,7 @@ import GRDB
 /// Rows are gathered and written in one transaction by `flush`; one thread at a time uses a record.
 public final class RunRecord {
     /// The version of the tables.
-    public static let schemaVersion = 3
+    public static let schemaVersion = 4
 
     private let queue: DatabaseQueue
     private var pending: [PendingRow] = []
@@ -180,29 +180,27 @@ public final class RunRecord {
     /// What the record knows of a diagnostic's cost.
     public struct MeasurementCost: Hashable, Sendable {
         public var name: String
-        /// Of all its measurements, in seconds.
-        public var seconds: Double
-        /// The last one up to the version that is asked about.
-        public var lastStep: UInt64
-        public var lastSeconds: Double
+        /// Seconds, of all its measurements and of the last one.
+        public var (all, last): (Double, Double)
+        /// The last version measured, of those asked about; nil when all are later.
+        public var version: UInt64?
     }
 
-    /// What diagnostics have cost that were taken of versions up to `version`, and the wall time of all steps recorded, in seconds.
+    /// What each diagnostic has cost, later versions than `version` included, and the wall time of all steps recorded, in seconds.
     /// Blocking.
     public func costs(upTo version: UInt64) throws -> (measurements: [MeasurementCost], stepSeconds: Double) {
         try flush()
         return try queue.read { database in
-            // SQLite takes the other columns of MAX's own row.
             let rows = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT name, MAX(step) AS step, seconds,
-                      (SELECT SUM(seconds) FROM measurements AS all_of WHERE all_of.name = measurements.name) AS total
-                    FROM measurements WHERE step <= ? GROUP BY name
+                    SELECT name, SUM(seconds) AS total, MAX(CASE WHEN step <= ? THEN step END) AS version,
+                      (SELECT seconds FROM measurements AS later WHERE later.name = measurements.name ORDER BY step DESC LIMIT 1) AS last
+                    FROM measurements GROUP BY name ORDER BY name
                     """, arguments: [Int64(version)])
-            let measurements = rows.map {
+            let measurements = rows.map { row in
                 MeasurementCost(
-                    name: $0["name"], seconds: $0["total"], lastStep: UInt64($0["step"] as Int64), lastSeconds: $0["seconds"])
+                    name: row["name"], all: row["total"], last: row["last"], version: (row["version"] as Int64?).map { UInt64($0) })
             }
             return (measurements, try Double.fetchOne(database, sql: "SELECT TOTAL(wall_seconds) FROM step_timings") ?? 0)
         }

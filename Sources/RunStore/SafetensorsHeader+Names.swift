@@ -11,7 +11,9 @@ extension SafetensorsHeader {
         if names.count == count {
             if fields == fieldCount { return }
             throw SafetensorsError(
-                path, "the header says something of one tensor, or in its metadata, twice; write the file again")
+                path,
+                "a tensor's dtype, shape or data_offsets, or an entry of __metadata__, stands twice in the header; write the file again"
+            )
         }
         var seen: Set<ArraySlice<UInt8>> = []
         let repeated = names.first { !seen.insert($0).inserted }

@@ -27,7 +27,7 @@ public struct MatrixSpectrum: Sendable {
     public let precision: ElementPrecision
     /// Below which singular values can be made by that.
     let rounding: RoundingFloor
-    /// σ_min; n/a when it is below u·‖W‖_F, which rounding of the elements can make.
+    /// σ_min; n/a when it is below `RoundingFloor.bound`, which rounding of the elements can make.
     public let smallestSingularValue: Measured
     /// ‖W‖_F, summed in float64.
     public let frobeniusNorm: Measured

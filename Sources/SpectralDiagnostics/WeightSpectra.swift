@@ -34,7 +34,6 @@ public struct WeightSpectra: Sendable {
             return
         }
         let work = Self.shuffling(slices[0], generator, precision)
-        defer { work.withdraw() }
         offering(work)
         var (rough, rounding): ([Double]?, RoundingFloor) = (nil, RoundingFloor())
         let spectrum = MatrixSpectrum(ofAll: slices, completeUpTo: completeUpTo, precision: precision) {
@@ -47,6 +46,7 @@ public struct WeightSpectra: Sendable {
             rough = others
             return values
         }
+        work.withdraw()
         self.init(spectrum, of: slices, bracket: nil) { spectrum in
             if let rough, let control = Self.roughControl(values: rough, rounding: rounding, like: spectrum) { return control }
             var again = slices

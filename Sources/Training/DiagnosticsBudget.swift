@@ -5,8 +5,9 @@ import Synchronization
 /// Keeps diagnostics within their share of a run's wall time, by putting off what does not fit yet.
 ///
 /// What is measured never depends on it, only when: values are functions of the experiment, the versions at which they are taken are
-/// not. What has waited longest comes first; when it is too dear for what is left, half of what comes in is saved for it, and cheaper
-/// diagnostics have the other half. Used from any thread.
+/// not. Every diagnostic earns an equal part of the share, up to what one measurement of it costs; what it does not need goes into a pot,
+/// from which those take that have waited longest. So each has its turn, however many cheap ones want more than there is. Used from any
+/// thread.
 public final class DiagnosticsBudget: Sendable {
     public typealias Name = DiagnosticsSpecification.Name
 
@@ -20,41 +21,51 @@ public final class DiagnosticsBudget: Sendable {
         public var seconds: Double
     }
 
-    /// What a run has had before it was resumed.
+    /// What a run has had before it was resumed; nothing for a new one.
     public struct Past: Sendable {
         /// Seconds that the run has lasted.
         public var elapsed = 0.0
-        /// Seconds that diagnostics have taken of them.
+        /// Seconds that diagnostics have taken of them, all together.
         public var spent = 0.0
-        /// When each was taken last, and how many seconds that took.
-        public var last: [Name: (version: Step, seconds: Double)] = [:]
+        public var costs: [Name: Cost] = [:]
+
+        public struct Cost: Hashable, Sendable {
+            /// Seconds, of all measurements and of the last one.
+            public var (all, last): (Double, Double)
+            /// The version of the last one that the resumed run's history has.
+            public var version: Step?
+
+            public init(all: Double, last: Double, version: Step?) { (self.all, self.last, self.version) = (all, last, version) }
+        }
 
         public init() {}
     }
 
     private struct Account {
-        /// Seconds that one measurement takes: the last one's, or what is expected of the first.
-        var cost: Double?
+        /// Seconds that one measurement takes: the last one's; and what was expected of the first.
+        var measured: Double?
+        var estimate: Double?
         var last: Step?
         var skipped = 0
+        /// Seconds that it has earned.
+        var credit = 0.0
         /// What is set aside for a measurement that has been let in and is not charged yet.
         var reserved = 0.0
-    }
+        /// Whether it has got what it earned before the run was resumed.
+        var hasInherited = false
 
-    /// The dear diagnostic that is saved for.
-    private struct Goal {
-        var name: Name
-        var saved = 0.0
+        var cost: Double? { measured ?? estimate }
     }
 
     private struct Books {
         /// Nil until the run begins.
         var started: Double?
-        var spent = 0.0
+        var spent: Double
         var accounts: [Name: Account] = [:]
-        var goal: Goal?
-        /// Up to when savings have been put aside.
-        var counted = 0.0
+        /// Seconds that nobody's credit holds; below 0 when measurements took longer than expected.
+        var pot: Double
+        /// Up to when all that was earned has been given out.
+        var counted: Double
     }
 
     /// A run is taken to last at least so long, in seconds: one that is over in no time is looked at too.
@@ -62,17 +73,25 @@ public final class DiagnosticsBudget: Sendable {
 
     /// The share of wall time, 0…1.
     public let share: Double
-    private let before: Double
+    private let past: Past
+    /// How many diagnostics share what was earned before the run was resumed.
+    private let heirs: Int
     private let now: @Sendable () -> Double
     private let books: Mutex<Books>
 
-    /// A budget of a run that has not begun. `share` is a fraction of wall time; 1 or more bounds nothing, 0 lets nothing in.
+    /// A budget of a run that has not begun.
     ///
-    /// - Parameter now: seconds of a clock that stands still while the machine is suspended.
-    public init(share: Double, past: Past = Past(), now: @escaping @Sendable () -> Double = DiagnosticsBudget.uptime) {
-        (self.share, self.now, before) = (share, now, past.elapsed)
-        var books = Books(spent: past.spent, counted: past.elapsed)
-        for (name, last) in past.last { books.accounts[name] = Account(cost: last.seconds, last: last.version) }
+    /// - Parameters:
+    ///   - share: a fraction of wall time; 1 or more bounds nothing, 0 lets nothing in.
+    ///   - names: what will be asked for.
+    ///   - now: seconds of a clock that stands still while the machine is suspended.
+    public init(
+        share: Double, names: [Name] = [], past: Past = Past(), now: @escaping @Sendable () -> Double = DiagnosticsBudget.uptime
+    ) {
+        (self.share, self.past, self.now, heirs) = (share, past, now, max(1, names.count))
+        let counted = max(past.elapsed, Self.shortRun)
+        var books = Books(spent: past.spent, pot: share * counted - past.spent, counted: counted)
+        for (name, cost) in past.costs { books.accounts[name] = Account(measured: cost.last, last: cost.version) }
         self.books = Mutex(books)
     }
 
@@ -87,36 +106,63 @@ public final class DiagnosticsBudget: Sendable {
         books.withLock { $0.started = $0.started ?? now }
     }
 
-    /// Of `names`, those that fit now. `estimates` are seconds for what has not been measured yet.
+    /// Of `names`, those that fit now; the longest put off come first. `estimates` are seconds for what has not been measured yet.
     ///
-    /// Each that is let in is charged later or released, as it is paid for until then.
+    /// Each that is let in is charged later or released, and paid for until then.
     public func admit(_ names: [Name], at version: Step, estimates: [Name: Double] = [:]) -> [Name] {
         if share >= 1 { return names }
         let now = now()
         return books.withLock { books in
-            let elapsed = elapsed(books, now)
-            func cost(_ name: Name) -> Double { books.accounts[name]?.cost ?? estimates[name] ?? 0 }
-            if let goal = books.goal {
-                books.goal?.saved = min(cost(goal.name), goal.saved + share * max(0, elapsed - books.counted) / 2)
+            for name in names {
+                var account = books.accounts[name] ?? Account()
+                account.estimate = account.estimate ?? estimates[name]
+                (account.credit, account.reserved) = (account.credit + account.reserved, 0)
+                if !account.hasInherited {
+                    account.credit = inheritance(of: name, books.pot)
+                    books.pot -= account.credit
+                    account.hasInherited = true
+                }
+                books.accounts[name] = account
             }
-            books.counted = elapsed
-            for name in names { books.accounts[name, default: Account()].reserved = 0 }
-            let reserved = books.accounts.values.reduce(0) { $0 + $1.reserved }
-            var left = share * max(elapsed, Self.shortRun) - books.spent - reserved - (books.goal?.saved ?? 0)
+            earn(&books, until: elapsed(books, now))
             var admitted: Set<Name> = []
             for name in order(names, books) {
-                let (cost, saved) = (cost(name), books.goal?.name == name ? books.goal?.saved ?? 0 : 0)
-                if share > 0, cost <= max(left + saved, 0) {
-                    left -= cost - saved
-                    if books.goal?.name == name { books.goal = nil }
-                    books.accounts[name]?.reserved = cost
+                guard var account = books.accounts[name] else { continue }
+                let cost = account.cost ?? 0
+                if share > 0, cost <= account.credit + max(books.pot, 0) {
+                    let own = min(cost, account.credit)
+                    (account.credit, account.reserved) = (account.credit - own, cost)
+                    books.pot -= cost - own
                     admitted.insert(name)
                 } else {
-                    books.accounts[name]?.skipped += 1
-                    if books.goal == nil, cost.isFinite { books.goal = Goal(name: name) }
+                    account.skipped += 1
                 }
+                books.accounts[name] = account
             }
             return names.filter(admitted.contains)
+        }
+    }
+
+    /// Of what a resumed run has left, what a diagnostic had earned and not spent.
+    private func inheritance(of name: Name, _ pot: Double) -> Double {
+        let earned = share * past.elapsed / Double(heirs)
+        return max(0, min(pot, earned - (past.costs[name]?.all ?? 0)))
+    }
+
+    /// Gives out what has come in. Debts are paid first.
+    private func earn(_ books: inout Books, until elapsed: Double) {
+        var income = share * max(0, elapsed - books.counted)
+        books.counted = max(books.counted, elapsed)
+        let repaid = min(income, max(0, -books.pot))
+        (books.pot, income) = (books.pot + repaid, income - repaid)
+        let earners = books.accounts.filter { $0.value.cost.map { $0 > 0 && $0.isFinite } ?? false }.keys
+        books.pot += earners.isEmpty ? income : 0
+        for name in earners {
+            guard var account = books.accounts[name] else { continue }
+            let credit = account.credit + income / Double(earners.count)
+            account.credit = min(credit, account.cost ?? 0)
+            books.pot += credit - account.credit
+            books.accounts[name] = account
         }
     }
 
@@ -134,7 +180,9 @@ public final class DiagnosticsBudget: Sendable {
             let stretch = Stretch(
                 name: name, skipped: account.skipped, interval: account.last.map { version - min($0, version) }, seconds: cost)
             books.spent += cost
-            account = Account(cost: max(cost, (account.cost ?? 0) / 2), last: version)
+            books.pot += account.reserved - cost
+            account.measured = max(cost, (account.measured ?? 0) / 2)
+            (account.last, account.skipped, account.reserved) = (version, 0, 0)
             books.accounts[name] = account
             return stretch.skipped > 0 ? stretch : nil
         }
@@ -142,10 +190,15 @@ public final class DiagnosticsBudget: Sendable {
 
     /// What was let in will not be measured; `duration` was spent on it in vain.
     public func release(_ name: Name, after duration: Duration = .zero) {
+        let cost = duration / .seconds(1)
         books.withLock { books in
-            books.spent += duration / .seconds(1)
-            books.accounts[name, default: Account()].reserved = 0
-            books.accounts[name, default: Account()].skipped += 1
+            guard var account = books.accounts[name] else { return }
+            books.spent += cost
+            let left = account.reserved - cost
+            account.credit += max(0, left)
+            books.pot += min(0, left)
+            account.reserved = 0
+            books.accounts[name] = account
         }
     }
 
@@ -168,5 +221,5 @@ public final class DiagnosticsBudget: Sendable {
         }
     }
 
-    private func elapsed(_ books: borrowing Books, _ now: Double) -> Double { before + (books.started.map { now - $0 } ?? 0) }
+    private func elapsed(_ books: borrowing Books, _ now: Double) -> Double { past.elapsed + (books.started.map { now - $0 } ?? 0) }
 }

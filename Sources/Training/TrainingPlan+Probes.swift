@@ -49,15 +49,23 @@ extension TrainingPlan {
         rows.filter { row in row.layer.map { experiment.diagnostics.includes(layer: $0, depth: network.layers.count) } ?? true }
     }
 
+    /// The budget of a run that has had `past` before.
+    public func diagnosticsBudget(after past: DiagnosticsBudget.Past) -> DiagnosticsBudget {
+        let diagnostics = experiment.diagnostics
+        return DiagnosticsBudget(
+            share: (diagnostics.budget ?? .infinity) / 100, names: diagnostics.select.filter { $0.tier != .onTheStep }, past: past)
+    }
+
     /// Why curvature cannot be examined with so many bytes of memory: its vectors may take half of them. Nil where it can.
     public func reasonAgainstCurvature(memory: UInt64) -> String? {
         guard experiment.diagnostics.select.contains(.curvature) else { return nil }
         let vectors = curvature.map { KrylovShard.vectors(steps: $0.steps, runs: $0.probes) }.max() ?? 0
         let bytes = 4 * Double(vectors) * Double(network.layout.parameterCount)
         if bytes <= Double(memory) / 2 { return nil }
+        func gigabytes(_ bytes: Double) -> Double { (bytes / 1e8).rounded() / 10 }
         return
-            "diagnostics.select has curvature, which keeps \(vectors) vectors of all parameters, \(Int(bytes / 1e9)) GB, and this "
-            + "machine has \(memory / 1_000_000_000); lower diagnostics.lanczosSteps and lanczosRuns, or leave curvature out"
+            "diagnostics.select has curvature, which keeps \(vectors) vectors of all parameters, \(gigabytes(bytes)) GB, and there "
+            + "are \(gigabytes(Double(memory))) GB of memory; lower diagnostics.lanczosSteps and lanczosRuns, or leave curvature out"
     }
 
     /// What a first probe is expected to take, in seconds: from what a step takes now, or from its operations before the first one.

@@ -72,16 +72,29 @@ struct LargeMemoryTests {
         #expect(keeps ? (1...(180 * Self.unit + 64 << 20)).contains(blocks.held) : blocks.held == 0)
     }
 
-    @Test("of ever larger sizes do not add up")
-    func ascending() {
+    @Test("that fit nothing any more go back to the kernel")
+    func bounded() {
         let blocks = LargeBlocks()
         blocks.keepFreed()
-        var faults: [String] = []
-        for units in 1...60 {
-            Block(blocks, byteCount: units * Self.unit, mark: 1, faults: &faults).free(blocks, faults: &faults)
-            #expect(blocks.held <= units * Self.unit + 64 << 20)
+        // Of 200 units every second one is given back; larger blocks fit none of the gaps.
+        let (whole, _) = unsafe blocks.allocate(byteCount: 200 * Self.unit)
+        for index in stride(from: 0, to: 200, by: 2) { unsafe blocks.deallocate(whole + index * Self.unit, byteCount: Self.unit) }
+        #expect(blocks.held == 200 * Self.unit)
+        var larger: [UInt] = []
+        for count in 1...50 {
+            larger.append(unsafe UInt(bitPattern: blocks.allocate(byteCount: 2 * Self.unit).memory))
+            // In use are 100 + 2·count at most, and there were 200.
+            #expect(blocks.held <= 200 * Self.unit + 64 << 20, "\(count)")
         }
-        #expect(faults.isEmpty)
+        for address in larger {
+            guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: address) else { continue }
+            unsafe blocks.deallocate(memory, byteCount: 2 * Self.unit)
+        }
+        for index in stride(from: 1, to: 200, by: 2) { unsafe blocks.deallocate(whole + index * Self.unit, byteCount: Self.unit) }
+        // All that is left is whole: what went back is no part of it.
+        var faults: [String] = []
+        Block(blocks, byteCount: 150 * Self.unit, mark: 7, faults: &faults).free(blocks, faults: &faults)
+        #expect(faults.isEmpty && blocks.held <= 200 * Self.unit + 64 << 20)
     }
 
     @Test("that adjoin become one when both are free, which a larger block fits")
@@ -98,13 +111,23 @@ struct LargeMemoryTests {
 
     @Test("hold zeros when a vector begins, whoever had them before")
     func zeroed() {
+        LargeBlocks.process.keepFreed()
+        var isReused = false
         for step in 0..<40 {
             var vector = AlignedVector(count: (2 + step % 4) * Self.megabyte + step)
-            var elements = vector.mutableSpan
-            let isZeroed = (0..<elements.count).allSatisfy { elements[$0] == 0 }
-            #expect(isZeroed, "step \(step)")
-            for index in 0..<elements.count { elements[index] = 1 }
+            let held = LargeBlocks.process.held
+            do {
+                var elements = vector.mutableSpan
+                let isZeroed = (0..<elements.count).allSatisfy { elements[$0] == 0 }
+                #expect(isZeroed, "step \(step)")
+                for index in 0..<elements.count { elements[index] = 1 }
+            }
+            // A block that is reused adds nothing to what is held.
+            vector = AlignedVector(count: 1)
+            vector = AlignedVector(count: 2 * Self.megabyte)
+            isReused = isReused || LargeBlocks.process.held == held
         }
+        #expect(isReused)
     }
 
     @Test("are copied on write")

@@ -83,9 +83,11 @@ struct RecordOpeningTests {
             let (measurements, stepSeconds) = try record.costs(upTo: 7)
             #expect(stepSeconds == 30)
             #expect(
-                measurements == [RunRecord.MeasurementCost(name: "spectrum", seconds: 7.5, lastStep: 4, lastSeconds: 2)],
-                "\(measurements)")
-            #expect(try record.costs(upTo: 8).measurements.map(\.lastSeconds).sorted() == [4, 60])
+                measurements == [
+                    RunRecord.MeasurementCost(name: "curvature", all: 60, last: 60, version: nil),
+                    RunRecord.MeasurementCost(name: "spectrum", all: 7.5, last: 4, version: 4),
+                ], "\(measurements)")
+            #expect(try record.costs(upTo: 8).measurements.map(\.version) == [8, 8])
             try record.close()
         }
     }
@@ -103,7 +105,7 @@ struct RecordOpeningTests {
 
     @Test("a return to an earlier step measures an older plumb's diagnostics anew, and holds this one's to the same bits")
     func continued() throws {
-        for (schema, isHeld) in [("2", false), (nil, true)] {
+        for (schema, isHeld) in [("2", false), ("3", false), (nil, true)] {
             try SafetensorsTests.inTemporaryFolder { folder in
                 let path = try Self.record(in: folder, schema: schema, norm: 1)
                 // As a resumed run looks before it writes.

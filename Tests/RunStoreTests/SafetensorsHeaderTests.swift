@@ -68,7 +68,9 @@ struct SafetensorsHeaderTests {
         #expect(try SafetensorsTests.refusal(SafetensorsTests.raw(header)).contains("twice"))
     }
 
-    @Test("other encodings than UTF-8 are no header", arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian])
+    @Test(
+        "other encodings than UTF-8 are no header",
+        arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian])
     func encodings(encoding: String.Encoding) throws {
         let header = try #require(#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#.data(using: encoding))
         let file = Data((0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }) + header

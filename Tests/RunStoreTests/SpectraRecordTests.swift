@@ -44,7 +44,7 @@ struct SpectraRecordTests {
             try old.close()
             let record = try RunRecord(path: path)
             record.spectrum(1, layer: 1, tensor: "new", singularValues: [3], total: 5, residual: 0)
-            #expect(try record.readMeta("schema_version") == "3")
+            #expect(try record.readMeta("schema_version") == "\(RunRecord.schemaVersion)")
             try record.close()
             let found = try RunHistory(reading: path).spectra()
             #expect(found.map(\.tensor) == ["old", "new"] && found.map(\.total) == [nil, 5])

@@ -138,7 +138,7 @@ struct ControlTests {
         }
     }
 
-    @Test("has the same bits when another thread does its work", arguments: [0, 100])
+    @Test("has the same bits when its work is done before it is asked for", arguments: [0, 100])
     func handedOver(shift: Int) {
         let w = Self.matrix(200, 160, shift: Float(shift))
         let (idle, none) = (Offers(runs: true), WeightSpectra(of: [w], control: Self.generator))

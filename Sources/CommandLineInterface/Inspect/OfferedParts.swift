@@ -37,7 +37,7 @@ final class OfferedParts: Sendable {
         if isLast { for _ in 0..<threads { change.signal() } }
     }
 
-    /// The longest open offer; waits for one, and is nil once all items are done. Blocking.
+    /// The open offer that was made first; waits for one, and is nil once all items are done. Blocking.
     func next() -> (any OfferedWork)? {
         while true {
             let (work, isOver) = state.withLock { state in
