@@ -51,8 +51,8 @@ public final class DiagnosticsBudget: Sendable {
         var credit = 0.0
         /// What is set aside for a measurement that has been let in and is not charged yet.
         var reserved = 0.0
-        /// Whether it has got what it earned before the run was resumed.
-        var hasInherited = false
+        /// When it was taken last, counted in measurements; 0 when it never was. Versions would not do: a rollback turns them back.
+        var turn = 0
 
         var cost: Double? { measured ?? estimate }
     }
@@ -66,6 +66,7 @@ public final class DiagnosticsBudget: Sendable {
         var pot: Double
         /// Up to when all that was earned has been given out.
         var counted: Double
+        var turns = 0
     }
 
     /// A run is taken to last at least so long, in seconds: one that is over in no time is looked at too.
@@ -74,8 +75,6 @@ public final class DiagnosticsBudget: Sendable {
     /// The share of wall time, 0…1.
     public let share: Double
     private let past: Past
-    /// How many diagnostics share what was earned before the run was resumed.
-    private let heirs: Int
     private let now: @Sendable () -> Double
     private let books: Mutex<Books>
 
@@ -83,15 +82,27 @@ public final class DiagnosticsBudget: Sendable {
     ///
     /// - Parameters:
     ///   - share: a fraction of wall time; 1 or more bounds nothing, 0 lets nothing in.
-    ///   - names: what will be asked for.
+    ///   - names: what will be asked for: a resumed run's diagnostics begin with what they had earned and not spent.
     ///   - now: seconds of a clock that stands still while the machine is suspended.
     public init(
         share: Double, names: [Name] = [], past: Past = Past(), now: @escaping @Sendable () -> Double = DiagnosticsBudget.uptime
     ) {
-        (self.share, self.past, self.now, heirs) = (share, past, now, max(1, names.count))
+        (self.share, self.past, self.now) = (share, past, now)
         let counted = max(past.elapsed, Self.shortRun)
         var books = Books(spent: past.spent, pot: share * counted - past.spent, counted: counted)
-        for (name, cost) in past.costs { books.accounts[name] = Account(measured: cost.last, last: cost.version) }
+        let order = past.costs.sorted { ($0.value.version ?? 0, $0.key.rawValue) < ($1.value.version ?? 0, $1.key.rawValue) }
+        for (name, cost) in order {
+            books.turns += 1
+            books.accounts[name] = Account(measured: cost.last, last: cost.version, turn: books.turns)
+        }
+        let earned = share.isFinite ? share * past.elapsed / Double(max(1, names.count)) : 0
+        let unspent = names.map { max(0, earned - (past.costs[$0]?.all ?? 0)) }
+        // There may be less, where others have spent what these did not need.
+        let part = min(1, max(0, books.pot) / max(unspent.reduce(0, +), .leastNormalMagnitude))
+        for (name, amount) in zip(names, unspent) where amount > 0 {
+            books.accounts[name, default: Account()].credit = part * amount
+            books.pot -= part * amount
+        }
         self.books = Mutex(books)
     }
 
@@ -115,13 +126,8 @@ public final class DiagnosticsBudget: Sendable {
         return books.withLock { books in
             for name in names {
                 var account = books.accounts[name] ?? Account()
-                account.estimate = account.estimate ?? estimates[name]
+                account.estimate = estimates[name] ?? account.estimate
                 (account.credit, account.reserved) = (account.credit + account.reserved, 0)
-                if !account.hasInherited {
-                    account.credit = inheritance(of: name, books.pot)
-                    books.pot -= account.credit
-                    account.hasInherited = true
-                }
                 books.accounts[name] = account
             }
             earn(&books, until: elapsed(books, now))
@@ -143,12 +149,6 @@ public final class DiagnosticsBudget: Sendable {
         }
     }
 
-    /// Of what a resumed run has left, what a diagnostic had earned and not spent.
-    private func inheritance(of name: Name, _ pot: Double) -> Double {
-        let earned = share * past.elapsed / Double(heirs)
-        return max(0, min(pot, earned - (past.costs[name]?.all ?? 0)))
-    }
-
     /// Gives out what has come in. Debts are paid first.
     private func earn(_ books: inout Books, until elapsed: Double) {
         var income = share * max(0, elapsed - books.counted)
@@ -168,8 +168,8 @@ public final class DiagnosticsBudget: Sendable {
 
     /// The longest put off come first.
     private func order(_ names: [Name], _ books: borrowing Books) -> [Name] {
-        let last = names.map { name in books.accounts[name]?.last.map { Int64(clamping: $0) } ?? -1 }
-        return names.indices.sorted { (last[$0], $0) < (last[$1], $1) }.map { names[$0] }
+        let turns = names.map { books.accounts[$0]?.turn ?? 0 }
+        return names.indices.sorted { (turns[$0], $0) < (turns[$1], $1) }.map { names[$0] }
     }
 
     /// Notes what a measurement took; tells how far its interval was stretched, if it was.
@@ -182,7 +182,8 @@ public final class DiagnosticsBudget: Sendable {
             books.spent += cost
             books.pot += account.reserved - cost
             account.measured = max(cost, (account.measured ?? 0) / 2)
-            (account.last, account.skipped, account.reserved) = (version, 0, 0)
+            books.turns += 1
+            (account.last, account.skipped, account.reserved, account.turn) = (version, 0, 0, books.turns)
             books.accounts[name] = account
             return stretch.skipped > 0 ? stretch : nil
         }

@@ -52,8 +52,12 @@ extension TrainingPlan {
     /// The budget of a run that has had `past` before.
     public func diagnosticsBudget(after past: DiagnosticsBudget.Past) -> DiagnosticsBudget {
         let diagnostics = experiment.diagnostics
-        return DiagnosticsBudget(
-            share: (diagnostics.budget ?? .infinity) / 100, names: diagnostics.select.filter { $0.tier != .onTheStep }, past: past)
+        let hasTails = diagnostics.select.contains(.tails)
+        // The bulk is had with the tails.
+        let names = diagnostics.select.filter {
+            $0.tier != .onTheStep && diagnostics.interval(of: $0) > 0 && !($0 == .noiseBulk && hasTails)
+        }
+        return DiagnosticsBudget(share: (diagnostics.budget ?? .infinity) / 100, names: names, past: past)
     }
 
     /// Why curvature cannot be examined with so many bytes of memory: its vectors may take half of them. Nil where it can.

@@ -52,7 +52,7 @@ struct DiagnosticsBudgetTests {
     /// The weights' diagnostics are asked for apart from the probes', each with their own estimates, as the recorder's thread and the
     /// coordinator's do.
     private static func simulate(
-        _ costs: Costs, seconds: Int, past: DiagnosticsBudget.Past = .init(), probesFirst: Bool = false, names: Int? = nil
+        _ costs: Costs, seconds: Int, past: DiagnosticsBudget.Past = .init(), probesFirst: Bool = false, probeEvery: Step = 1
     ) -> (taken: [DiagnosticsSpecification.Name: [Step]], share: Double) {
         let clock = Mutex(0.0)
         let chosen = DiagnosticsSpecification.Name.allCases.filter { costs[$0] != nil }
@@ -61,7 +61,9 @@ struct DiagnosticsBudgetTests {
         var taken: [DiagnosticsSpecification.Name: [Step]] = [:]
         budget.begin()
         for version in 0..<Step(seconds) {
-            for names in probesFirst ? tiers.reversed() : tiers {
+            for (index, names) in (probesFirst ? tiers.reversed() : tiers).enumerated() {
+                // No probe is due at first, as after a resume.
+                if probeEvery > 1, index == (probesFirst ? 0 : 1), version % probeEvery != probeEvery - 1 { continue }
                 for name in budget.admit(names, at: version, estimates: costs.filter { names.contains($0.key) }) {
                     let cost = costs[name] ?? 0
                     clock.withLock { $0 += cost }
@@ -150,6 +152,36 @@ struct DiagnosticsBudgetTests {
         past.costs[.spectrum] = .init(all: 25, last: 0.05, version: 40)
         let saved = Self.simulate([.spectrum: 0.05, .curvature: 30], seconds: 400, past: past).taken
         #expect(saved[.curvature].map { (180...220).contains($0[0]) } == true, "\(saved[.curvature] ?? [])")
+    }
+
+    @Test(
+        "what was saved is not spent by others before the next probe is due, and many short lives come to as much as one long one")
+    func lives() {
+        let costs: Costs = [.spectrum: 1.2, .curvature: 60]
+        var (past, taken) = (DiagnosticsBudget.Past(), [Step]())
+        for _ in 0..<25 {
+            let life = Self.simulate(costs, seconds: 400, past: past, probeEvery: 150)
+            past.elapsed += 400 + life.taken.reduce(0) { $0 + Double($1.value.count) * costs[$1.key]! }
+            for (name, versions) in life.taken {
+                let all = (past.costs[name]?.all ?? 0) + Double(versions.count) * costs[name]!
+                past.costs[name] = .init(all: all, last: costs[name]!, version: 0)
+            }
+            past.spent = past.costs.values.reduce(0) { $0 + $1.all }
+            taken += life.taken[.curvature] ?? []
+        }
+        // Half of 5 % of 10,500 s is 262 s.
+        #expect((3...4).contains(taken.count), "\(taken)")
+        #expect(past.spent <= 0.05 * past.elapsed && past.spent > 0.04 * past.elapsed, "\(past.spent) of \(past.elapsed)")
+    }
+
+    @Test("a better estimate takes the place of the first")
+    func estimates() {
+        let clock = Mutex(0.0)
+        let budget = DiagnosticsBudget(share: 0.05) { clock.withLock { $0 } }
+        budget.begin()
+        #expect(budget.admit([.curvature], at: 0, estimates: [.curvature: 1e6]).isEmpty)
+        clock.withLock { $0 = 600 }
+        #expect(budget.admit([.curvature], at: 1, estimates: [.curvature: 29]) == [.curvature])
     }
 
     @Test("counts no time before the run begins")
