@@ -89,7 +89,8 @@ extension Simulation {
             coordinator?.isBetweenTimelines = true
             coordinator?.programme = nil
             post(.rollBack)
-        case .requestSnapshot: post(.toShard(.captureRequested, clipScale: 1))
+        case .place: throw violation("shards are placed on workers, but live with the coordinator")
+        case .requestSnapshot: post(.toShard(.captureRequested(version: nil), clipScale: 1))
         case .end(let outcome): try end(outcome)
         }
     }
@@ -130,7 +131,7 @@ extension Simulation {
         switch directive {
         case .accept: throw violation("something else than a push was accepted")
         case .drop(_, let reason): reach("dropped push: \(reason.rawValue)")
-        case .reportCapturing: break
+        case .reportCaptureMissed: throw violation("the only host misses no capture")
         case .discard(let chunk, let nodes):
             reach("partial sums replaced")
             for node in nodes { coordinator?.counted[Int(chunk.rawValue)][node] = nil }

@@ -137,7 +137,7 @@ extension Simulation {
                     .init(step: order.round, node: order.node, parameters: parameters, probe: order))
                 if isIdle { startLane(slot) }
             case .push(let round, let node, let timeline): pushProbe(slot, round, node, timeline)
-            case .discard(_, let node): slots[slot].process?.finishedProbes[node] = nil
+            case .release(_, let node): slots[slot].process?.finishedProbes[node] = nil
             }
         }
     }

@@ -54,6 +54,10 @@ extension Simulation {
         }
         slots[slot].process?.finished[node] = computer.gradient(of: node, step: step, parameters: work.parameters)
         startLane(slot)
+        // A backward pass ends with the first layer.
+        for chunk in problem.plan.chunks.chunks.reversed() {
+            try tell(slot, .chunkComputed(step: step, node: node, chunk: chunk.index))
+        }
         try tell(slot, .computed(step: step, node: node))
     }
 
@@ -83,8 +87,11 @@ extension Simulation {
             let isIdle = slots[slot].process?.lane.isEmpty ?? true
             slots[slot].process?.lane.append(.init(step: step, node: node, parameters: parameters))
             if isIdle { startLane(slot) }
-        case .push(let step, let node, let timeline): push(slot, step, node, timeline)
-        case .discard(_, let node):
+        case .push(let step, let node, let chunk, let timeline): push(slot, step, node, chunk, timeline)
+        case .pushScalars(let step, let node, let timeline):
+            let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
+            if let result = slots[slot].process?.finished[node] { send(.statistics(name, result.scalars), from: slot) }
+        case .release(_, let node):
             if let result = slots[slot].process?.finished.removeValue(forKey: node) { computer.recycle(result.gradient) }
         case .requestParameters(let version, let chunks):
             for chunk in chunks { send(.request(version: version, chunk), from: slot) }
@@ -114,15 +121,10 @@ extension Simulation {
         }
     }
 
-    private func push(_ slot: Int, _ step: Step, _ node: TreeNode, _ timeline: Timeline) {
-        guard let result = slots[slot].process?.finished.removeValue(forKey: node) else { return }
-        for chunk in problem.plan.chunks.chunks {
-            let values = chunk.range.map { result.gradient.span[$0] }
-            send(.push(PushName(timeline: timeline, step: step, chunk: chunk.index, node: node), values), from: slot)
-        }
-        let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
-        send(.statistics(name, result.scalars), from: slot)
-        computer.recycle(result.gradient)
+    private func push(_ slot: Int, _ step: Step, _ node: TreeNode, _ chunk: ChunkIndex, _ timeline: Timeline) {
+        guard let result = slots[slot].process?.finished[node] else { return }
+        let values = problem.plan.chunks.chunks[Int(chunk.rawValue)].range.map { result.gradient.span[$0] }
+        send(.push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), values), from: slot)
     }
 }
 

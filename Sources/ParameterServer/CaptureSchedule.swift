@@ -38,6 +38,8 @@ public enum CaptureOccasion: Hashable, Sendable {
     case scheduled(complete: Bool)
     /// Somebody asked for a snapshot now; complete.
     case requested
+    /// The version may be probed, and the coordinator needs it for that; complete.
+    case probed
 
     public var isComplete: Bool { self != .scheduled(complete: false) }
 }

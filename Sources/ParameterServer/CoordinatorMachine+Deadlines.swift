@@ -11,7 +11,8 @@ extension CoordinatorMachine {
         case .gathering: judgeGathering(now, into: &directives)
         case .running: judgeProgress(now, into: &directives)
         case .bereft: judgeBereavement(now, into: &directives)
-        case .rollingBack: judgeRollback(now, into: &directives)
+        case .rollingBack: judgePreparation(.snapshotInPlace, now, into: &directives)
+        case .placing: judgePreparation(.shardsInPlace, now, into: &directives)
         case .ended: break
         }
     }
@@ -37,11 +38,11 @@ extension CoordinatorMachine {
         directives.append(.warnWait(Wait(subject: .workersToJoin(present: 0, needed: 1), waited: waited)))
     }
 
-    private mutating func judgeRollback(_ now: Instant, into directives: inout [Directive]) {
+    private mutating func judgePreparation(_ subject: Wait.Subject, _ now: Instant, into directives: inout [Directive]) {
         let waited = now - phaseStart
         guard waited > nextWarning else { return }
         nextWarning = nextWarning * 2
-        directives.append(.warnWait(Wait(subject: .snapshotInPlace, waited: waited)))
+        directives.append(.warnWait(Wait(subject: subject, waited: waited)))
     }
 
     /// Time during which this process was stopped counts against nobody.

@@ -7,17 +7,33 @@ extension CoordinatorMachine {
         switch phase {
         case .running: assign(members.count - 1, into: &directives)
         case .bereft: rollBack(at: now, into: &directives)
-        case .rollingBack, .ended: break
+        case .rollingBack, .placing, .ended: break
         case .gathering: startIfEnough(at: now, into: &directives)
         }
     }
 
     mutating func startIfEnough(at now: Instant, into directives: inout [Directive]) {
         guard members.count >= configuration.workersToStart else { return }
-        phase = .running
+        place(at: now, into: &directives)
+    }
+
+    /// Gives the shards their hosts, which begin with the timeline's first version.
+    private mutating func place(at now: Instant, into directives: inout [Directive]) {
+        guard configuration.placement == .workers else { return begin(at: now, into: &directives) }
+        phase = .placing
         phaseStart = now
-        stepStart = now
-        // Nothing moves before everybody has computed, so the first workers need not be synchronized one by one.
+        nextWarning = configuration.deadlines.progress
+        generation = generation.next
+        hosts = members.prefix(configuration.hostsMax).map(\.id)
+        placement = generation
+        directives.append(.place(hosts: hosts, timeline: timeline, generation: generation))
+    }
+
+    /// The timeline's first step. Nothing moves before everybody has computed, so those who are here need not be synchronized one by one.
+    mutating func begin(at now: Instant, into directives: inout [Directive]) {
+        phase = .running
+        (phaseStart, stepStart) = (now, now)
+        nextWarning = progressDeadline
         for index in members.indices { members[index].isSynchronized = true }
         deal(into: &directives)
     }
@@ -59,12 +75,27 @@ extension CoordinatorMachine {
         directives.append(.unsubscribe(worker))
         record(worker, change, reason, into: &directives)
         lastLost = (worker, reason)
+        guard phase == .running || phase == .placing else { return }
+        if hosts.contains(worker) { return replaceHosts(at: now, into: &directives) }
         guard phase == .running else { return }
         if members.contains(where: \.isSynchronized) { return inherit(gone.partitions, into: &directives) }
         phase = .bereft
         phaseStart = now
         nextWarning = configuration.deadlines.progress
         if !members.isEmpty { rollBack(at: now, into: &directives) }
+    }
+
+    /// A host of shards is gone, and with it the only copy of its chunks: back to the last snapshot, unless nothing has been computed since.
+    private mutating func replaceHosts(at now: Instant, into directives: inout [Directive]) {
+        if members.isEmpty {
+            phase = .bereft
+            phaseStart = now
+            nextWarning = configuration.deadlines.progress
+        } else if phase == .placing {
+            place(at: now, into: &directives)
+        } else {
+            rollBack(at: now, into: &directives)
+        }
     }
 
     /// With the last worker that held a whole version the means to recompute it are gone: back to the last snapshot.
@@ -74,6 +105,7 @@ extension CoordinatorMachine {
         probing = nil
         rollbacksInARow += 1
         for index in members.indices { members[index].reported = nil }
+        hosts = []
         timeline = timeline.next
         directives.append(.rollBack(timeline: timeline))
     }
@@ -82,19 +114,15 @@ extension CoordinatorMachine {
         guard phase == .rollingBack else { return }
         self.timeline = timeline
         self.version = version
-        (reduced, applied) = (0, 0)
-        (phaseStart, stepStart) = (now, now)
-        nextWarning = progressDeadline
         // The version that a stop waits to see saved is the one that was just loaded.
         if let stopping { return end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
         guard !members.isEmpty else {
             phase = .bereft
+            phaseStart = now
             return
         }
-        phase = .running
         generation = generation.next
-        for index in members.indices { members[index].isSynchronized = true }
-        deal(into: &directives)
+        place(at: now, into: &directives)
     }
 
     /// Takes work from members that do not hold the version it is for and have not come to hold it: frames lost with a connection may

@@ -8,23 +8,24 @@ public struct CoordinatorMachine: Sendable {
         public var steps: Step
         /// Training starts when this many workers have joined.
         public var workersToStart: Int
-        /// Processes that host shards: the parameters' and the statistics' reports are counted per host.
-        public var shardHosts: Int
+        /// Where shards live, and on how many workers at most: there are so many chunks.
+        public var placement: ShardPlacement
+        public var hostsMax: Int
         public var twoPhase: Bool
         /// The versions that may be probed.
         public var probes: ProbeSchedule
         public var deadlines: Deadlines
 
         public init(
-            partitions: Int, steps: Step, workersToStart: Int, shardHosts: Int = 1, twoPhase: Bool,
-            probes: ProbeSchedule = .never, deadlines: Deadlines = .init()
+            partitions: Int, steps: Step, workersToStart: Int, placement: ShardPlacement = .coordinator, hostsMax: Int = .max,
+            twoPhase: Bool, probes: ProbeSchedule = .never, deadlines: Deadlines = .init()
         ) {
-            precondition(
-                partitions >= 1 && workersToStart >= 1 && shardHosts >= 1, "a run has partitions, workers and a shard host")
+            precondition(partitions >= 1 && workersToStart >= 1 && hostsMax >= 1, "a run has partitions, workers and a shard host")
             self.partitions = partitions
             self.steps = steps
             self.workersToStart = workersToStart
-            self.shardHosts = shardHosts
+            self.placement = placement
+            self.hostsMax = hostsMax
             self.twoPhase = twoPhase
             self.probes = probes
             self.deadlines = deadlines
@@ -63,7 +64,7 @@ public struct CoordinatorMachine: Sendable {
         case heard(WorkerID, WorkerReport?)
         /// A worker said goodbye, failed, or its process is known to be gone.
         case left(WorkerID, reason: String)
-        /// Every parameter chunk of a shard host is rooted at `step`.
+        /// Every parameter chunk is rooted at `step`.
         case shardReduced(step: Step)
         /// The gradient of `step` may be applied: it is finite.
         case gradientAccepted(step: Step)
@@ -71,10 +72,12 @@ public struct CoordinatorMachine: Sendable {
         case gradientRefused(step: Step, reason: String)
         /// The probe of `version` that `.probe` asked for has ended, or there was none.
         case probed(version: Step)
-        /// Every chunk of a shard host has reached `version`.
+        /// Every chunk has reached `version`.
         case shardApplied(version: Step)
-        /// Version `version` of `timeline` is in place on every shard host: what `.rollBack` asked for.
+        /// Version `version` of `timeline` is in place with the coordinator: what `.rollBack` asked for.
         case rolledBack(version: Step, timeline: Timeline)
+        /// Every host holds its chunks of the timeline's first version: what the `.place` of `generation` asked for.
+        case placed(generation: Generation)
         /// The user asks the run to end after a snapshot.
         case stopRequested(reason: String)
         /// What `.requestSnapshot` asked for is on disk, or could not be written.
@@ -107,6 +110,8 @@ public struct CoordinatorMachine: Sendable {
         case expel(WorkerID)
         /// Nobody holds a whole version any more: put the last snapshot in place as this timeline, then answer with `.rolledBack`.
         case rollBack(timeline: Timeline)
+        /// Spread the shards over these workers, which take the timeline's first version from the coordinator; answer with `.placed`.
+        case place(hosts: [WorkerID], timeline: Timeline, generation: Generation)
         /// Take a complete snapshot as soon as possible and answer with `.snapshotEnded`.
         case requestSnapshot
         case end(Outcome)
@@ -133,6 +138,7 @@ public struct CoordinatorMachine: Sendable {
             case heartbeat(WorkerID)
             case probe(version: Step)
             case snapshotInPlace
+            case shardsInPlace
         }
         public var subject: Subject
         public var waited: Duration
@@ -173,8 +179,9 @@ public struct CoordinatorMachine: Sendable {
         var isStalled = false
     }
 
-    /// Bereft: nobody holds a whole version any more, and nobody is there to restore one for.
-    enum Phase: Sendable { case gathering, running, bereft, rollingBack, ended }
+    /// Placing: the workers that are to host shards take their chunks. Bereft: nobody holds a whole version any more, and nobody is there
+    /// to restore one for.
+    enum Phase: Sendable { case gathering, placing, running, bereft, rollingBack, ended }
 
     public private(set) var configuration: Configuration
     public internal(set) var timeline: Timeline
@@ -184,8 +191,10 @@ public struct CoordinatorMachine: Sendable {
     var phase = Phase.gathering
     /// In order of joining.
     var members: [Member] = []
-    var reduced = 0
-    var applied = 0
+    /// The workers that host shards on this timeline.
+    public internal(set) var hosts: [WorkerID] = []
+    /// The generation in which they were chosen: the name of what `.placed` answers.
+    var placement: Generation?
     /// The version that is being probed, and since when.
     var probing: (version: Step, since: Instant)?
     /// Set once the run is asked to end: why, and since when a snapshot is awaited.
@@ -217,6 +226,7 @@ public struct CoordinatorMachine: Sendable {
         if stopping != nil && phase == .running { return "stopping" }
         return switch phase {
         case .gathering: "waiting for workers"
+        case .placing: "placing shards"
         case .running: "running"
         case .bereft: "waiting for any worker"
         case .rollingBack: "rolling back"
@@ -241,9 +251,7 @@ public struct CoordinatorMachine: Sendable {
         case .heard(let worker, let report): hear(worker, report, at: now, into: &directives)
         case .left(let worker, let reason): remove(worker, .left, reason, at: now, into: &directives)
         case .shardReduced(let step):
-            guard step == version, phase != .rollingBack else { return }
-            reduced += 1
-            if reduced == configuration.shardHosts { directives.append(.judgeGradient(step: step)) }
+            if step == version && phase != .rollingBack { directives.append(.judgeGradient(step: step)) }
         case .gradientAccepted(let step):
             guard step == version, phase != .rollingBack, probing == nil else { return }
             if configuration.probes.isDue(at: step) { return probe(step, at: now, into: &directives) }
@@ -253,6 +261,8 @@ public struct CoordinatorMachine: Sendable {
             end(.failed(.gradientNotFinite(step: step, reason: reason)), into: &directives)
         case .shardApplied(let version): applied(version, at: now, into: &directives)
         case .rolledBack(let version, let timeline): rolledBack(version, timeline, at: now, into: &directives)
+        case .placed(let generation):
+            if phase == .placing && placement == generation { begin(at: now, into: &directives) }
         case .stopRequested(let reason): requestStop(reason, at: now, into: &directives)
         case .snapshotEnded(let version):
             if let stopping { end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
@@ -266,10 +276,7 @@ public struct CoordinatorMachine: Sendable {
 
     private mutating func applied(_ version: Step, at now: Instant, into directives: inout [Directive]) {
         guard version == self.version + 1, phase != .rollingBack else { return }
-        applied += 1
-        guard applied == configuration.shardHosts else { return }
         self.version = version
-        (reduced, applied) = (0, 0)
         rollbacksInARow = 0
         remember(now - stepStart)
         stepStart = now

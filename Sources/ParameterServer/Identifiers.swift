@@ -24,7 +24,20 @@ public struct WorkerID: RawRepresentable, Hashable, Comparable, Codable, Sendabl
     public var rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    public var description: String { "worker-" + String(rawValue, radix: 16) }
+    public var description: String { self == .coordinator ? "coordinator" : "worker-" + String(rawValue, radix: 16) }
+
+    /// The coordinator, where it takes part in the exchange like a worker: as a host of shards.
+    public static let coordinator = WorkerID(rawValue: 1 << 56)
+    /// Those that lives are drawn from.
+    public static let lives = UInt64(1) << 57...UInt64.max
+}
+
+/// Where shards live.
+public enum ShardPlacement: String, CaseIterable, Hashable, Sendable {
+    /// With the coordinator, the classic parameter server.
+    case coordinator
+    /// Spread over the workers.
+    case workers
 }
 
 /// The place of a chunk in the chunk plan.

@@ -19,12 +19,15 @@ public struct ShardMachine: Sendable {
         public var probes: ProbeSchedule
         /// The versions whose values the coordinator wants to see.
         public var captures: CaptureSchedule
+        /// Whether versions that may be probed are copied for the coordinator, which does not hold the chunks itself.
+        public var copiesProbed: Bool
 
         public init(
             tree: ReductionTree, chunks: [ChunkIndex], statistics: ChunkIndex, steps: Step, twoPhase: Bool,
-            captures: CaptureSchedule, probes: ProbeSchedule = .never
+            captures: CaptureSchedule, probes: ProbeSchedule = .never, copiesProbed: Bool = false
         ) {
             precondition(chunks == chunks.sorted() && !chunks.isEmpty, "a shard hosts chunks in ascending order")
+            self.copiesProbed = copiesProbed
             self.tree = tree
             self.chunks = chunks
             self.statistics = statistics
@@ -49,8 +52,8 @@ public struct ShardMachine: Sendable {
         case unsubscribed(WorkerID)
         /// `worker` misses these chunks of `version`; it gets what is there if that is as new.
         case parametersRequested(WorkerID, version: Step, chunks: [ChunkIndex])
-        /// A snapshot is wanted as soon as every chunk passes through one version.
-        case captureRequested
+        /// A snapshot is wanted: of `version`, or, if that is nil, as soon as every chunk passes through one version.
+        case captureRequested(version: Step?)
         /// The shell put version `version` of a new timeline in place (start, resume, rollback).
         case restored(version: Step, timeline: Timeline)
         /// The shell has put the version after `step` in place by itself: what was pushed for `step` has been read or is not wanted.
@@ -75,8 +78,8 @@ public struct ShardMachine: Sendable {
         case deliverStatistics(step: Step)
         /// Copy the chunk's parameters, and its moments and state if asked, for the coordinator.
         case capture(chunk: ChunkIndex, version: Step, CaptureOccasion)
-        /// A requested capture will be of this version.
-        case reportCapturing(version: Step)
+        /// The capture of `target` that was asked for is missed: some chunk has reached `foremost`, a later version.
+        case reportCaptureMissed(target: Step, foremost: Step)
         /// Send the chunk's present version.
         case publish(chunk: ChunkIndex, version: Step, to: [WorkerID])
         /// Every chunk hosted here has reached `version`.
@@ -96,6 +99,8 @@ public struct ShardMachine: Sendable {
     private var rootedParameterChunks = 0
     /// The version of a requested capture that some chunks have not reached.
     private var requestedCapture: Step?
+    /// The last held step that the coordinator has allowed to be applied.
+    private var allowed: Step?
     private let parameterChunks: Int
 
     /// A shard that holds version 0 of the first timeline.
@@ -137,6 +142,7 @@ public struct ShardMachine: Sendable {
         case .pushed(let name): push(name, into: &directives)
         case .applyAllowed(let step, let timeline):
             if timeline == self.timeline && version == step && rootedParameterChunks == parameterChunks {
+                allowed = step
                 applyAll(step, into: &directives)
             }
         case .subscribed(let worker, let version): subscribe(worker, from: version, into: &directives)
@@ -146,7 +152,7 @@ public struct ShardMachine: Sendable {
                 guard let place = place(of: chunk), states[place].version >= version else { continue }
                 directives.append(.publish(chunk: chunk, version: states[place].version, to: [worker]))
             }
-        case .captureRequested: requestCapture(into: &directives)
+        case .captureRequested(let version): requestCapture(version, into: &directives)
         case .restored(let version, let timeline): restore(version, timeline, into: &directives)
         case .superseded(let step): supersede(step, into: &directives)
         }
@@ -202,7 +208,7 @@ extension ShardMachine {
         if chunk == configuration.statistics {
             directives.append(.deliverStatistics(step: step))
             // A version that is probed is whole for whoever asks for it, its scalars' place included.
-            if configuration.probes.isDue(at: step) && waitsForWord(step) { return }
+            if configuration.probes.isDue(at: step) && allowed != step { return }
             return advance(place, into: &directives)
         }
         directives.append(.rooted(chunk: chunk, step: step))
@@ -212,11 +218,6 @@ extension ShardMachine {
         }
         rootedParameterChunks += 1
         if rootedParameterChunks == parameterChunks { directives.append(.reportReduced(step: step)) }
-    }
-
-    /// Whether some chunk of parameters is still at `step`.
-    private func waitsForWord(_ step: Step) -> Bool {
-        configuration.chunks.indices.contains { configuration.chunks[$0] != configuration.statistics && states[$0].version == step }
     }
 
     private mutating func applyAll(_ step: Step, into directives: inout [Directive]) {
@@ -250,10 +251,12 @@ extension ShardMachine {
     }
 
     /// Every chunk passes through the version that the foremost has reached: nobody goes beyond it before all are there.
-    private mutating func requestCapture(into directives: inout [Directive]) {
+    private mutating func requestCapture(_ version: Step?, into directives: inout [Directive]) {
         let parameters = configuration.chunks.indices.filter { configuration.chunks[$0] != configuration.statistics }
-        guard let target = parameters.map({ states[$0].version }).max() else { return }
-        directives.append(.reportCapturing(version: target))
+        guard let foremost = parameters.map({ states[$0].version }).max() else { return }
+        let target = version ?? foremost
+        guard foremost <= target else { return directives.append(.reportCaptureMissed(target: target, foremost: foremost)) }
+        if requestedCapture == target { return }
         for place in parameters where states[place].version == target {
             directives.append(.capture(chunk: configuration.chunks[place], version: target, .requested))
         }
@@ -268,6 +271,9 @@ extension ShardMachine {
         }
         if chunk != configuration.statistics && version == requestedCapture {
             directives.append(.capture(chunk: chunk, version: version, .requested))
+        }
+        if chunk != configuration.statistics && configuration.copiesProbed && configuration.probes.isDue(at: version) {
+            directives.append(.capture(chunk: chunk, version: version, .probed))
         }
         let readers = subscribers.filter { $0.fromVersion <= version }.map(\.worker)
         if !readers.isEmpty { directives.append(.publish(chunk: chunk, version: version, to: readers)) }
@@ -289,6 +295,7 @@ extension ShardMachine {
         self.timeline = timeline
         rootedParameterChunks = 0
         requestedCapture = nil
+        allowed = nil
         // Whoever reads this timeline asks for it.
         subscribers = []
         for place in states.indices {

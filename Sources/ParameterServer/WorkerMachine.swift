@@ -8,7 +8,9 @@ public struct WorkerMachine: Sendable {
         case assigned(Assignment)
         /// A chunk's new version arrived; its payload waits in the shell until the directive that answers it.
         case parametersArrived(chunk: ChunkIndex, version: Step, timeline: Timeline)
-        /// The gradient of `node` at `step` is computed and added along the tree.
+        /// The gradient of `node` at `step` is final in this chunk, added along the tree, while other chunks may still be computed.
+        case chunkComputed(step: Step, node: TreeNode, chunk: ChunkIndex)
+        /// The gradient of `node` at `step` is final in every chunk, of which each has been told, and so are its scalars.
         case computed(step: Step, node: TreeNode)
         /// The chunks of the next version have been awaited for too long.
         case waitedTooLong
@@ -26,12 +28,15 @@ public struct WorkerMachine: Sendable {
         case drop(chunk: ChunkIndex, version: Step)
         /// The buffer of `version` is complete and is now the one to compute with.
         case advance(to: Step)
-        /// Compute the gradient of `node` with version `step`, added along the tree, and report `.computed`.
+        /// Compute the gradient of `node` with version `step`, added along the tree; report `.chunkComputed` for every chunk as soon as it
+        /// is final, then `.computed`.
         case compute(step: Step, node: TreeNode)
-        /// Send the gradient of `node`, every chunk and the scalars.
-        case push(step: Step, node: TreeNode, timeline: Timeline)
-        /// Forget the gradient of `node`: nobody needs it any more.
-        case discard(step: Step, node: TreeNode)
+        /// Send one chunk of the gradient of `node`.
+        case push(step: Step, node: TreeNode, chunk: ChunkIndex, timeline: Timeline)
+        /// Send the scalars of `node`.
+        case pushScalars(step: Step, node: TreeNode, timeline: Timeline)
+        /// Forget the gradient of `node`: what was to be sent of it has been.
+        case release(step: Step, node: TreeNode)
         /// Ask the shards for these chunks again.
         case requestParameters(version: Step, chunks: [ChunkIndex])
     }
@@ -76,6 +81,7 @@ public struct WorkerMachine: Sendable {
         case .assigned(let assignment): assign(assignment, into: &directives)
         case .parametersArrived(let chunk, let version, let timeline):
             receive(chunk, version, timeline, into: &directives)
+        case .chunkComputed(let step, let node, let chunk): push(step, node, chunk, into: &directives)
         case .computed(let step, let node): finish(step, node, into: &directives)
         case .waitedTooLong: askAgain(into: &directives)
         }
@@ -149,14 +155,21 @@ public struct WorkerMachine: Sendable {
         }
     }
 
+    /// A chunk whose next version is here is not awaited by anybody.
+    private func push(_ step: Step, _ node: TreeNode, _ chunk: ChunkIndex, into directives: inout [Directive]) {
+        guard let timeline, let incoming, step == version, computing.contains(node), Int(chunk.rawValue) < frameCount,
+            !incoming.present[Int(chunk.rawValue)]
+        else { return }
+        directives.append(.push(step: step, node: node, chunk: chunk, timeline: timeline))
+    }
+
     private mutating func finish(_ step: Step, _ node: TreeNode, into directives: inout [Directive]) {
         guard let index = computing.firstIndex(of: node) else { return }
         computing.remove(at: index)
         if let timeline, step == version, incoming?.missing != 0 {
-            directives.append(.push(step: step, node: node, timeline: timeline))
-        } else {
-            directives.append(.discard(step: step, node: node))
+            directives.append(.pushScalars(step: step, node: node, timeline: timeline))
         }
+        directives.append(.release(step: step, node: node))
         advanceIfComplete(into: &directives)
     }
 }

@@ -16,7 +16,7 @@ public struct ProbeFollower: Sendable {
         /// Send the product of `node`, every chunk, and its scalars.
         case push(round: Step, node: TreeNode, timeline: Timeline)
         /// Forget what was computed for `node`.
-        case discard(round: Step, node: TreeNode)
+        case release(round: Step, node: TreeNode)
         /// Ask the shard for these chunks again.
         case request(round: Step, chunks: [ChunkIndex], timeline: Timeline)
     }
@@ -121,8 +121,10 @@ public struct ProbeFollower: Sendable {
             swap(&vector, &incoming)
             task = incomingTask
         case .compute(let round, let node): order(round, node, &directives)
-        case .push(let round, let node, let timeline): directives.append(.push(round: round, node: node, timeline: timeline))
-        case .discard(let round, let node): directives.append(.discard(round: round, node: node))
+        case .push: preconditionFailure("a product is pushed whole")
+        case .pushScalars(let round, let node, let timeline):
+            directives.append(.push(round: round, node: node, timeline: timeline))
+        case .release(let round, let node): directives.append(.release(round: round, node: node))
         case .requestParameters(let round, let chunks):
             guard let timeline = machine.currentTimeline else { return }
             directives.append(.request(round: round, chunks: chunks, timeline: timeline))

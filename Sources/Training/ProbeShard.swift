@@ -211,7 +211,8 @@ public struct ProbeShard: Sendable {
                 if task != nil { directives.append(.publish(chunk: chunk, round: round, to: readers)) }
             case .reportReduced:
                 directives.append(.reply(reduce()))
-            case .accept, .drop, .discard, .rooted, .apply, .deliverStatistics, .capture, .reportCapturing, .reportApplied: break
+            case .accept, .drop, .discard, .rooted, .apply, .deliverStatistics, .capture, .reportCaptureMissed, .reportApplied:
+                break
             }
         }
         pending.removeAll(keepingCapacity: true)

@@ -44,9 +44,17 @@ struct WorkerMachineTests {
                 .compute(step: 0, node: TreeNode(2, 3)),
             ])
         #expect(
-            Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 2))) == [
-                .push(step: 0, node: TreeNode(0, 2), timeline: Timeline(rawValue: 1))
+            Self.handle(&machine, .chunkComputed(step: 0, node: TreeNode(0, 2), chunk: ChunkIndex(rawValue: 0))) == [
+                .push(step: 0, node: TreeNode(0, 2), chunk: ChunkIndex(rawValue: 0), timeline: Timeline(rawValue: 1))
             ])
+        #expect(
+            Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 2))) == [
+                .pushScalars(step: 0, node: TreeNode(0, 2), timeline: Timeline(rawValue: 1)),
+                .release(step: 0, node: TreeNode(0, 2)),
+            ])
+        #expect(
+            Self.handle(&machine, .chunkComputed(step: 0, node: TreeNode(0, 2), chunk: ChunkIndex(rawValue: 0))).isEmpty,
+            "what is done is done")
     }
 
     @Test("keeps its version until the next one is whole and its lanes are still")
@@ -59,7 +67,7 @@ struct WorkerMachineTests {
         let done = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1)))
         #expect(
             done == [
-                .discard(step: 0, node: TreeNode(0, 1)), .advance(to: 1), .compute(step: 1, node: TreeNode(0, 1)),
+                .release(step: 0, node: TreeNode(0, 1)), .advance(to: 1), .compute(step: 1, node: TreeNode(0, 1)),
             ], "all of version 1 exists, so nobody needs a gradient of step 0")
     }
 
@@ -127,7 +135,7 @@ struct WorkerMachineTests {
                 .subscribe(fromVersion: 0, timeline: Timeline(rawValue: 2))
             ])
         #expect(machine.version == nil)
-        #expect(Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1))) == [.discard(step: 0, node: TreeNode(0, 1))])
+        #expect(Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1))) == [.release(step: 0, node: TreeNode(0, 1))])
         _ = Self.handle(&machine, Self.arrived(0, 0, timeline: 2))
         #expect(Self.handle(&machine, Self.arrived(1, 0, timeline: 2)).last == .compute(step: 0, node: TreeNode(0, 1)))
     }

@@ -135,7 +135,7 @@ struct MachineCluster {
             case .judgeGradient(let step): judge(step)
             case .allowApply(let step, let timeline): send(.allowApply(step, timeline), from: 0, to: 0, control: true)
             case .end(let outcome): self.outcome = outcome
-            case .recordMembership, .warnWait, .stepDone, .expel, .rollBack, .requestSnapshot, .probe: break
+            case .recordMembership, .warnWait, .stepDone, .expel, .rollBack, .requestSnapshot, .probe, .place: break
             }
         }
     }
@@ -166,7 +166,7 @@ struct MachineCluster {
             case .reportApplied(let version): send(.toCoordinator(.shardApplied(version: version)), from: 0, to: 0, control: true)
             case .deliverStatistics: lossSums.append(statistics.take(root: problem.tree.root)[0])
             case .publish(let chunk, let version, let readers): publish(chunk, version, readers)
-            case .drop, .rooted, .capture, .reportCapturing: break
+            case .drop, .rooted, .capture, .reportCaptureMissed: break
             }
         }
     }
@@ -197,10 +197,11 @@ struct MachineCluster {
             case .reportSynchronized: send(.toCoordinator(.synchronized(id)), from: id.rawValue, to: 0, control: true)
             case .advance: workers[id]!.parameters = workers[id]!.incoming
             case .compute(let step, let node): workers[id]!.pending.append((step, node))
-            case .push(let step, let node, let timeline): push(id, step, node, timeline)
+            case .push(let step, let node, let chunk, let timeline): push(id, step, node, chunk, timeline)
+            case .pushScalars(let step, let node, let timeline): pushScalars(id, step, node, timeline)
             case .requestParameters(let version, let chunks):
                 send(.request(id, version, chunks), from: id.rawValue, to: 0, control: false)
-            case .drop, .discard: break
+            case .drop, .release: break
             }
         }
     }
@@ -208,16 +209,23 @@ struct MachineCluster {
     mutating func compute(_ id: WorkerID) {
         guard let item = workers[id]?.pending.removeFirst() else { return }
         computedMicrobatches += item.node.count
+        for chunk in problem.plan.chunks.reversed() {
+            tell(id, .chunkComputed(step: item.step, node: item.node, chunk: chunk.index))
+        }
         tell(id, .computed(step: item.step, node: item.node))
     }
 
-    mutating func push(_ id: WorkerID, _ step: Step, _ node: TreeNode, _ timeline: Timeline) {
+    mutating func push(_ id: WorkerID, _ step: Step, _ node: TreeNode, _ chunk: ChunkIndex, _ timeline: Timeline) {
         guard let parameters = workers[id]?.parameters else { return }
-        let (gradient, loss) = problem.sum(node, step: step, parameters: parameters)
-        for chunk in problem.plan.chunks {
-            let name = PushName(timeline: timeline, step: step, chunk: chunk.index, node: node)
-            send(.push(name, Array(gradient[chunk.range])), from: id.rawValue, to: 0, control: false)
-        }
+        let (gradient, _) = problem.sum(node, step: step, parameters: parameters)
+        let name = PushName(timeline: timeline, step: step, chunk: chunk, node: node)
+        let values = Array(gradient[problem.plan.chunks[Int(chunk.rawValue)].range])
+        send(.push(name, values), from: id.rawValue, to: 0, control: false)
+    }
+
+    mutating func pushScalars(_ id: WorkerID, _ step: Step, _ node: TreeNode, _ timeline: Timeline) {
+        guard let parameters = workers[id]?.parameters else { return }
+        let (_, loss) = problem.sum(node, step: step, parameters: parameters)
         let name = PushName(timeline: timeline, step: step, chunk: problem.plan.statistics, node: node)
         send(.statistics(name, [loss]), from: id.rawValue, to: 0, control: false)
     }
