@@ -85,17 +85,13 @@ extension CoordinatorMachine {
         if !members.isEmpty { rollBack(at: now, into: &directives) }
     }
 
-    /// A host of shards is gone, and with it the only copy of its chunks: back to the last snapshot, unless nothing has been computed since.
+    /// A host of shards is gone, and with it the only copy of its chunks: back to the last snapshot, on another timeline even where nothing
+    /// has been computed yet. So a timeline has one map, and nobody can push by another one that a host left behind still goes by.
     private mutating func replaceHosts(at now: Instant, into directives: inout [Directive]) {
-        if members.isEmpty {
-            phase = .bereft
-            phaseStart = now
-            nextWarning = configuration.deadlines.progress
-        } else if phase == .placing {
-            place(at: now, into: &directives)
-        } else {
-            rollBack(at: now, into: &directives)
-        }
+        guard members.isEmpty else { return rollBack(at: now, into: &directives) }
+        phase = .bereft
+        phaseStart = now
+        nextWarning = configuration.deadlines.progress
     }
 
     /// With the last worker that held a whole version the means to recompute it are gone: back to the last snapshot.

@@ -17,7 +17,7 @@ public struct Capture: Sendable {
 /// Gathers the chunks of versions that are being copied.
 public struct CaptureAssembler: Sendable {
     private let plan: ChunkPlan
-    private var open: [Key: (capture: Capture, missing: Int)] = [:]
+    private var open: [Key: (capture: Capture, missing: Set<ChunkIndex>)] = [:]
 
     private struct Key: Hashable, Sendable {
         var version: Step
@@ -27,12 +27,12 @@ public struct CaptureAssembler: Sendable {
     /// Nothing gathered yet.
     public init(plan: ChunkPlan) { self.plan = plan }
 
-    /// Copies one chunk; the capture comes back when it was the last.
+    /// Copies one chunk; the capture comes back when it was the last. What comes again counts once.
     public mutating func add(_ chunk: ChunkIndex, version: Step, _ occasion: CaptureOccasion, from state: OptimizerState)
         -> Capture?
     {
         let (key, complete) = (Key(version: version, occasion: occasion), occasion.isComplete)
-        var entry = open[key] ?? (Self.empty(version, occasion, like: state), plan.chunks.count)
+        var entry = open[key] ?? (Self.empty(version, occasion, like: state), Set(plan.chunks.map(\.index)))
         open[key] = nil
         let range = plan.chunks[Int(chunk.rawValue)].range
         Self.copy(range, from: state.parameters, to: &entry.capture.state.parameters)
@@ -40,10 +40,15 @@ public struct CaptureAssembler: Sendable {
             Self.copy(range, from: state.firstMoment, to: &entry.capture.state.firstMoment)
             if state.secondMoment.count > 0 { Self.copy(range, from: state.secondMoment, to: &entry.capture.state.secondMoment) }
         }
-        entry.missing -= 1
-        if entry.missing == 0 { return entry.capture }
+        entry.missing.remove(chunk)
+        if entry.missing.isEmpty { return entry.capture }
         open[key] = entry
         return nil
+    }
+
+    /// Forgets what was gathered on request, of every version but this.
+    public mutating func forgetRequested(except version: Step) {
+        open = open.filter { $0.key.occasion != .requested || $0.key.version == version }
     }
 
     private static func empty(_ version: Step, _ occasion: CaptureOccasion, like state: OptimizerState) -> Capture {
