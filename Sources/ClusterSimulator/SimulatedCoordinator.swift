@@ -53,7 +53,8 @@ final class SimulatedCoordinator {
             timeline: timeline)
         store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
         probe = ProbeShard(plan: plan, timeline: timeline)
-        captures = CaptureAssembler(plan: plan.chunks)
+        captures = CaptureAssembler(
+            plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         norms = Array(repeating: [], count: plan.chunks.chunks.count)
         recorderTimeline = timeline
         counted = Array(repeating: [:], count: plan.chunks.frameCount)

@@ -151,8 +151,8 @@ extension Simulation {
             try countRoot(statistics, step)
             if let values = coordinator?.statistics.take(root: plan.tree.root) { post(.statistics(step: step, values)) }
         case .capture(let chunk, let version, let occasion):
-            guard let state = coordinator?.store.state else { return }
-            if let capture = coordinator?.captures.add(chunk, version: version, occasion, from: state) { post(.captured(capture)) }
+            guard let store = coordinator?.store else { return }
+            if let capture = coordinator?.captures.add(chunk, version: version, occasion, from: store) { post(.captured(capture)) }
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers)
         case .reportApplied(let version): post(.applied(version: version))
         }
@@ -177,7 +177,8 @@ extension Simulation {
     }
 
     private func restoreShard(_ version: Step, _ timeline: Timeline, _ state: OptimizerState) throws {
-        coordinator?.captures = CaptureAssembler(plan: problem.plan.chunks)
+        coordinator?.captures = CaptureAssembler(
+            plan: problem.plan.chunks, optimizer: problem.plan.experiment.optimizer, elements: state.parameters.count)
         coordinator?.store.restore(state)
         coordinator?.probe.restart(timeline: timeline)
         coordinator?.clipScale = 1
