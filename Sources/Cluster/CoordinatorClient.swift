@@ -32,7 +32,7 @@ public struct CoordinatorClient: Sendable {
     private func ask(_ question: ControlMessage) throws -> ControlMessage.Status {
         let answers = Mailbox<ControlMessage.Status>(capacity: 4)
         let context = try TransportContext()
-        let identity = WorkerID(rawValue: UInt64.random(in: 1 << 56...UInt64.max))
+        let identity = WorkerID(rawValue: UInt64.random(in: WorkerID.lives))
         let loop = try SocketLoop(
             name: "plumb-client", context: context, role: .dealer(connect: endpoint, identity: identity), limits: .control
         ) { Asker(question: question) { _ = answers.offer($0) } }

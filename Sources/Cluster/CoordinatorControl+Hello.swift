@@ -28,7 +28,7 @@ extension CoordinatorControl {
         case .stopRequest(let request):
             send(.status(status()), to: worker, port: &port)
             handle(.stopRequested(reason: request.reason), port: &port)
-        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .status:
+        case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .peers, .status:
             throw RejectedFrame.unexpected("a worker does not send this message")
         }
     }
@@ -118,6 +118,7 @@ extension CoordinatorControl {
             handle(.left(holder, reason: "another life of \(peer.name) has come"), port: &port)
         }
         peer.isReady = true
+        peer.dataEndpoint = ready.dataEndpoint
         peers[worker] = peer
         everJoined.insert(worker)
         handle(.joined(worker), port: &port)

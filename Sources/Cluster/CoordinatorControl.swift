@@ -50,6 +50,8 @@ struct CoordinatorControl: SocketHandler {
         var processID: Int
         var since: Instant
         var isReady = false
+        /// Where other workers reach its data socket.
+        var dataEndpoint = ""
     }
 
     let plan: TrainingPlan
@@ -66,6 +68,8 @@ struct CoordinatorControl: SocketHandler {
     private var directives: [CoordinatorMachine.Directive] = []
     var steps: StepAssembler
     let budget: DiagnosticsBudget
+    /// The workers that host shards, on which timeline, chosen in which generation.
+    private var placement: (hosts: [WorkerID], timeline: Timeline, generation: Generation)?
     /// The probe of the present version, while it runs, and since when its present diagnostic does.
     var probing: (programme: ProbeProgramme, since: Instant)?
     private var ending: ClusterEnding?
@@ -89,7 +93,7 @@ struct CoordinatorControl: SocketHandler {
         machine = CoordinatorMachine(
             .init(
                 partitions: training.partitions, steps: training.steps, workersToStart: cluster.workers,
-                twoPhase: training.twoPhase, probes: plan.probes,
+                placement: training.placement, hostsMax: plan.chunks.chunks.count, twoPhase: training.twoPhase, probes: plan.probes,
                 deadlines: .init(
                     heartbeat: .seconds(cluster.heartbeatSeconds), liveness: .seconds(cluster.livenessSeconds),
                     join: .seconds(cluster.joinSeconds))),
@@ -172,17 +176,25 @@ extension CoordinatorControl {
         case .probe(let version): startProbe(version, port: &port)
         case .allowApply(let step, let timeline):
             outlets.shard(.applyAllowed(step: step, timeline: timeline, clipScale: steps.clipScale(of: step)))
-        case .recordMembership(let row): record(row)
+        case .recordMembership(let row):
+            record(row)
+            tellPeers(port: &port)
         case .warnWait(let wait): warn(wait)
         case .stepDone: steps.workers = machine.assignments.count
         case .expel(let worker):
             peers[worker] = nil
             send(.rejoin(.init(reason: "this coordinator does not count it as a member")), to: worker, port: &port)
+        case .place(let hosts, let timeline, let generation):
+            outlets.shard(.place(ShardMap(plan.chunks, hosts: hosts), timeline: timeline, generation: generation))
+            placement = (hosts, timeline, generation)
+            tellPeers(port: &port)
         case .requestSnapshot: outlets.shard(.captureRequested)
         case .rollBack(let timeline):
             abandonProbe()
             log.warning(
-                "nobody holds the present version any more: back to the last snapshot",
+                plan.experiment.training.placement == .workers
+                    ? "chunks of the present version are lost: back to the last snapshot"
+                    : "nobody holds the present version any more: back to the last snapshot",
                 metadata: ["step": "\(machine.version)", "timeline": "\(timeline.rawValue)"])
             outlets.recorder(.rollBack)
         case .end(let outcome): end(outcome, port: &port)
@@ -208,6 +220,18 @@ extension CoordinatorControl {
         if row.change == .joined { outlets.shard(.admitted(row.worker)) } else { peers[row.worker] = nil }
     }
 
+    /// Tells every member who the others are and where shards live; without effect while they live here.
+    private func tellPeers(port: inout LoopPort) {
+        guard plan.experiment.training.placement == .workers else { return }
+        let members = machine.assignments.compactMap { member in
+            peers[member.worker].map { ControlMessage.Peers.Member(id: member.worker, endpoint: $0.dataEndpoint) }
+        }
+        let notice = ControlMessage.Peers(
+            timeline: placement?.timeline ?? machine.timeline, generation: placement?.generation ?? Generation(rawValue: 0),
+            members: members, hosts: placement?.hosts ?? [])
+        for member in members { send(.peers(notice), to: member.id, port: &port) }
+    }
+
     private func warn(_ wait: CoordinatorMachine.Wait) {
         let waited = "\(Int(wait.waited.components.seconds)) s"
         switch wait.subject {
@@ -223,6 +247,7 @@ extension CoordinatorControl {
             )
         case .probe(let version):
             log.warning("a probe takes long", metadata: ["version": "\(version)", "waited": "\(waited)"])
+        case .shardsInPlace: log.warning("still waiting for the shards to be put in place", metadata: ["waited": "\(waited)"])
         case .snapshotInPlace: log.warning("still waiting for the snapshot to be put in place", metadata: ["waited": "\(waited)"])
         case .gradients(let step):
             let awaited = machine.assignments.filter { !$0.partitions.isEmpty }.map { "\(name(of: $0.worker)) \($0.partitions)" }
@@ -282,6 +307,11 @@ extension CoordinatorControl {
             handle(.rolledBack(version: version, timeline: timeline), port: &port)
         case .probed(let reply, let timeline):
             if timeline == machine.timeline { continueProbe(reply, port: &port) }
+        case .placed(let generation): handle(.placed(generation: generation), port: &port)
+        case .hostFailed(let worker, let reason):
+            handle(.left(worker, reason: reason), port: &port)
+            peers[worker] = nil
+            send(.rejoin(.init(reason: reason)), to: worker, port: &port)
         case .captured(let capture): outlets.recorder(.capture(capture))
         case .frameRejected(let worker, let reason, let count):
             log.warning(

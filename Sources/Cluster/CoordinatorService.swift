@@ -63,7 +63,7 @@ public final class CoordinatorService: Sendable {
         let fingerprint = try plan.fingerprint()
         shard = try SocketLoop(
             name: "plumb-shard", context: context,
-            role: .router(bind: try Endpoint(host: options.bind.host, port: options.dataPort)),
+            role: .peer(bind: try Endpoint(host: options.bind.host, port: options.dataPort), identity: .coordinator),
             limits: plan.dataLimits
         ) {
             ShardHost(plan: plan, version: tenure.version, timeline: tenure.timeline, state: tenure.state) { post.send(.shard($0)) }

@@ -1,58 +1,67 @@
 import LinearAlgebra
 import ParameterServer
+import ShardKernels
 import Training
 
-/// One compute thread of a worker: takes nodes, computes their gradients, hands them over.
+/// One compute thread of a worker: takes nodes, computes their gradients, hands them over chunk by chunk.
 ///
 /// BLAS calls run here and nowhere else in a worker.
 final class Lane: Sendable {
-    private enum Order: Sendable {
-        case compute(LaneWork)
-        case recycle(AlignedVector)
-    }
-
-    private let orders = Mailbox<Order>(capacity: 1 << 17)
+    private let orders = Mailbox<LaneWork>(capacity: 1 << 17)
     private let thread: ServiceThread
 
     /// Starts the thread; `done` is called on it.
-    init(plan: TrainingPlan, done: @escaping @Sendable (NodeGradient) -> Void) {
+    init(plan: TrainingPlan, done: @escaping @Sendable (WorkerPost) -> Void) {
         let orders = orders
         thread = ServiceThread(name: "plumb-lane") {
             BLAS.useOneThread()
             var computer = MicrobatchComputer(plan)
             var prober = ProbeComputer(plan)
-            while !orders.isFinished {
-                if let result = Self.next(orders, &computer, &prober) { done(result) }
-            }
+            while !orders.isFinished { Self.next(orders, &computer, &prober, done) }
         }
     }
 
-    /// Takes and carries out one order. The version's buffer is let go on return, so that its owner can write it again without a copy.
-    private static func next(_ orders: Mailbox<Order>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer)
-        -> NodeGradient?
-    {
-        switch orders.take(within: .seconds(1)) {
-        case nil: return nil
-        case .recycle(let gradient):
-            computer.recycle(gradient)
-            return nil
-        case .compute(let work):
-            if let order = work.probe {
-                let (product, scalars) = prober.evaluate(order, parameters: work.parameters)
-                return NodeGradient(step: work.step, node: work.node, gradient: product, scalars: scalars, isProbe: true)
-            }
-            let (gradient, scalars) = computer.gradient(of: work.node, step: work.step, parameters: work.parameters)
-            return NodeGradient(step: work.step, node: work.node, gradient: gradient, scalars: scalars)
+    private static func next(
+        _ orders: Mailbox<LaneWork>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer,
+        _ done: (WorkerPost) -> Void
+    ) {
+        guard let work = orders.take(within: .seconds(1)) else { return }
+        let (step, node) = (work.step, work.node)
+        if let order = work.probe {
+            let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
+            return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
         }
+        let (_, scalars) = computer.gradient(of: node, step: step, parameters: work.parameters.span) { chunk, gradient in
+            done(.chunkComputed(step: step, node: node, chunk: chunk, gradient: gradient))
+        }
+        done(.computed(step: step, node: node, scalars: scalars))
     }
 
-    func compute(_ work: LaneWork) { _ = orders.offer(.compute(work)) }
-
-    func recycle(_ gradient: AlignedVector) { _ = orders.offer(.recycle(gradient)) }
+    func compute(_ work: LaneWork) { _ = orders.offer(work) }
 
     /// Ends the thread after the work at hand; waits for it at most `limit`.
     func stop(within limit: Duration) -> Bool {
         orders.close()
         return thread.join(within: limit)
     }
+}
+
+/// What a lane is asked to do.
+struct LaneWork: Sendable {
+    /// The step, or the round of a probe.
+    var step: Step
+    var node: TreeNode
+    /// The version to compute with.
+    var parameters: FloatMemory
+    /// What to evaluate instead of the gradient.
+    var probe: ProbeOrder?
+}
+
+/// What a probe's order came to.
+struct NodeProduct: Sendable {
+    var round: Step
+    var node: TreeNode
+    /// Empty when the task has none.
+    var product: AlignedVector
+    var scalars: [Double]
 }

@@ -4,25 +4,29 @@ import ShardKernels
 
 /// The squared norms of a step's segments, chunk by chunk as they are rooted.
 struct NormCollector {
-    private var byChunk: [[Double]]
+    /// Ascending.
+    private let chunks: [ChunkIndex]
+    private var byPlace: [[Double]]
     private var missing: Int
 
-    init(chunks: Int) {
-        byChunk = Array(repeating: [], count: chunks)
-        missing = chunks
+    init(chunks: [ChunkIndex]) {
+        self.chunks = chunks
+        byPlace = Array(repeating: [], count: chunks.count)
+        missing = chunks.count
     }
 
     var isComplete: Bool { missing == 0 }
 
     mutating func set(_ norms: [Double], of chunk: ChunkIndex) {
-        if byChunk[Int(chunk.rawValue)].isEmpty { missing -= 1 }
-        byChunk[Int(chunk.rawValue)] = norms
+        guard let place = chunks.firstIndex(of: chunk) else { preconditionFailure("the chunk is not hosted here") }
+        if byPlace[place].isEmpty { missing -= 1 }
+        byPlace[place] = norms
     }
 
     /// All norms in the plan's order; begins anew.
     mutating func take() -> [Double] {
-        let all = byChunk.flatMap { $0 }
-        self = NormCollector(chunks: byChunk.count)
+        let all = byPlace.flatMap { $0 }
+        self = NormCollector(chunks: chunks)
         return all
     }
 }

@@ -40,14 +40,16 @@ extension ShardHost {
                 }
             }
             carryOutProbe(port: &port)
-        case .parameters, .resendRequest, .snapshot: throw RejectedFrame.misdirected(header.kind)
+        case .parameters, .resendRequest, .snapshot, .shardRequest, .applied, .norms, .apply, .captureRequest, .captureMissed:
+            throw RejectedFrame.misdirected(header.kind)
         }
     }
 
     /// An order of a history that has ended is void.
     mutating func carryOut(_ order: ProbeShardOrder, _ timeline: Timeline, port: inout LoopPort) {
         guard timeline == probe.timeline else { return }
-        if let reply = probe.carryOut(order, state: store.state, into: &probeDirectives) {
+        guard let state = probedState else { return }
+        if let reply = probe.carryOut(order, state: state, into: &probeDirectives) {
             tell(.probed(reply, timeline: timeline))
         }
         carryOutProbe(port: &port)
@@ -82,7 +84,7 @@ extension ShardHost {
     ) {
         let frame = FrameHeader(
             kind: .parameters, encoding: encoding, flags: .probe, timeline: probe.timeline, generation: Generation(rawValue: 0),
-            step: round, chunk: chunk, count: count, sender: WorkerID(rawValue: 0), payloadChecksum: VectorKernels.checksum(payload)
+            step: round, chunk: chunk, count: count, sender: .coordinator, payloadChecksum: VectorKernels.checksum(payload)
         )
         let header = frame.encoded()
         for reader in readers {

@@ -14,6 +14,8 @@ enum ShardPost: Sendable {
     /// A worker is no member any more: it is sent nothing, and its frames are dropped.
     case unsubscribed(WorkerID)
     case captureRequested
+    /// These workers host the shards of the timeline from now on.
+    case place(ShardMap, timeline: Timeline, generation: Generation)
     /// Go on with the probe of the present version.
     case probe(ProbeShardOrder, timeline: Timeline)
     /// Put a snapshot in place as the start of a timeline.
@@ -32,6 +34,10 @@ enum ShardNews: Sendable {
     /// What an order of a probe came to.
     case probed(ProbeShardReply, timeline: Timeline)
     case captured(Capture)
+    /// Every host holds its chunks of the timeline's first version.
+    case placed(generation: Generation)
+    /// What a host must have sent has not come: it was lost with a connection.
+    case hostFailed(WorkerID, reason: String)
     /// What `restore` asked for is done.
     case restored(version: Step, timeline: Timeline)
     /// `count` frames were dropped so far.
@@ -43,15 +49,18 @@ enum ShardNews: Sendable {
 struct ShardHost: SocketHandler {
     let plan: TrainingPlan
     let tell: @Sendable (ShardNews) -> Void
-    private var machine: ShardMachine
-    var store: ShardStore
+    var machine: ShardMachine
+    /// nil while the chunks live on workers.
+    private var store: ShardStore?
+    /// The workers that host the chunks, if they do.
+    var placement: ShardPlacementState
     private var statistics = StatisticsReducer()
     private var contributions = Contributions()
     private var norms: NormCollector
-    private var captures: CaptureAssembler
+    var captures: CaptureAssembler
     var probe: ProbeShard
     var probeDirectives: [ProbeShard.Directive] = []
-    private var clipScale = 1.0
+    var clipScale = 1.0
     private let firstVersion: Step
     private var members: Set<WorkerID> = []
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
@@ -69,16 +78,20 @@ struct ShardHost: SocketHandler {
         self.tell = tell
         firstVersion = version
         let training = plan.experiment.training
+        let isHere = training.placement == .coordinator
+        let chunks = isHere ? (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)) : [plan.chunks.statistics]
         machine = ShardMachine(
             .init(
-                tree: plan.tree, chunks: (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)),
-                statistics: plan.chunks.statistics, steps: training.steps, twoPhase: training.twoPhase, captures: plan.captures,
-                probes: plan.probes),
+                tree: plan.tree, chunks: chunks, statistics: plan.chunks.statistics, steps: training.steps,
+                twoPhase: training.twoPhase,
+                captures: plan.captures, probes: plan.probes),
             timeline: timeline)
         probe = ProbeShard(plan: plan, timeline: timeline)
-        store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
-        norms = NormCollector(chunks: plan.chunks.chunks.count)
-        captures = CaptureAssembler(plan: plan.chunks)
+        store = isHere ? ShardStore(plan: plan.chunks, update: plan.update, state: state) : nil
+        placement = ShardPlacementState(version: version, state: isHere ? nil : state)
+        norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
+        captures = CaptureAssembler(
+            plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
     }
 
     mutating func started(port: inout LoopPort) {
@@ -89,7 +102,9 @@ struct ShardHost: SocketHandler {
         switch post {
         case .applyAllowed(let step, let timeline, let clipScale):
             self.clipScale = clipScale
+            allowHosts(step, timeline, port: &port)
             handle(.applyAllowed(step: step, timeline: timeline), port: &port)
+        case .place(let map, let timeline, let generation): place(map, timeline, generation)
         case .admitted(let worker):
             members.insert(worker)
             if let (version, timeline) = waiting.removeValue(forKey: worker) { attach(worker, version, timeline, port: &port) }
@@ -102,7 +117,8 @@ struct ShardHost: SocketHandler {
             waitingForProbes[worker] = nil
             probe.unsubscribe(worker)
             handle(.unsubscribed(worker), port: &port)
-        case .captureRequested: handle(.captureRequested, port: &port)
+        case .captureRequested:
+            if store == nil { requestCapture(port: &port) } else { handle(.captureRequested(version: nil), port: &port) }
         case .probe(let order, let timeline): carryOut(order, timeline, port: &port)
         case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
         }
@@ -111,9 +127,11 @@ struct ShardHost: SocketHandler {
     /// The new history is told of before anything in it: the copy of its first version is part of the record. The machine discards what it
     /// holds before it announces that version.
     private mutating func restore(_ version: Step, _ timeline: Timeline, _ state: OptimizerState, port: inout LoopPort) {
-        norms = NormCollector(chunks: plan.chunks.chunks.count)
-        captures = CaptureAssembler(plan: plan.chunks)
-        store.restore(state)
+        norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
+        captures = CaptureAssembler(
+            plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
+        store?.restore(state)
+        placement = ShardPlacementState(version: version, state: store == nil ? state : nil)
         probe.restart(timeline: timeline)
         tell(.restored(version: version, timeline: timeline))
         handle(.restored(version: version, timeline: timeline), port: &port)
@@ -156,7 +174,8 @@ struct ShardHost: SocketHandler {
                 guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
                 push(name, payload, from: peer, port: &port)
             }
-        case .parameters, .resendRequest, .snapshot: throw RejectedFrame.misdirected(header.kind)
+        case .shardRequest, .applied, .norms, .captureMissed, .snapshot: try takeFromHost(header, message, peer, port: &port)
+        case .parameters, .resendRequest, .apply, .captureRequest: throw RejectedFrame.misdirected(header.kind)
         }
     }
 
@@ -196,13 +215,13 @@ extension ShardHost {
                 contributions.accept(name.node, from: peer)
                 statistics.accept(Self.doubles(payload), merging: merging, yields: yields)
             } else {
-                store.accept(chunk: chunk, payload: payload, merging: merging, yields: yields)
+                store?.accept(chunk: chunk, payload: payload, merging: merging, yields: yields)
             }
         }
         directives.removeAll(keepingCapacity: true)
     }
 
-    private mutating func handle(_ event: ShardMachine.Event, port: inout LoopPort) {
+    mutating func handle(_ event: ShardMachine.Event, port: inout LoopPort) {
         machine.handle(event, into: &directives)
         for directive in directives { carryOut(directive, port: &port) }
         directives.removeAll(keepingCapacity: true)
@@ -217,39 +236,48 @@ extension ShardHost {
                 statistics.discard(nodes)
                 contributions.discard(nodes)
             } else {
-                store.discard(chunk: chunk, nodes: nodes)
+                store?.discard(chunk: chunk, nodes: nodes)
             }
         case .rooted(let chunk, let step): collectNorms(chunk, step)
         case .reportReduced(let step): tell(.reduced(step: step, squaredNorms: norms.take()))
-        case .apply(let chunk, let step): store.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+        case .apply(let chunk, let step):
+            store?.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
         case .deliverStatistics(let step):
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
         case .capture(let chunk, let version, let occasion):
-            if let capture = captures.add(chunk, version: version, occasion, from: store.state) { tell(.captured(capture)) }
-        case .reportCapturing: break
+            guard let store else { return }
+            if let capture = captures.add(chunk, version: version, occasion, from: store) { tell(.captured(capture)) }
+        case .reportCaptureMissed: break
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
-        case .reportApplied(let version): tell(.applied(version: version))
+        case .reportApplied(let version):
+            if store == nil { applied(.coordinator, version) } else { tell(.applied(version: version)) }
         }
     }
 
     private mutating func collectNorms(_ chunk: ChunkIndex, _ step: Step) {
         guard plan.needsNorms(at: step) else { return }
-        norms.set(store.squaredNorms(chunk: chunk, root: plan.tree.root), of: chunk)
+        if let values = store?.squaredNorms(chunk: chunk, root: plan.tree.root) { norms.set(values, of: chunk) }
         if !machine.configuration.isHeld(step) && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
     }
 
     mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
-        let payload = unsafe store.state.parameters.span.extracting(range).bytes
+        let memory = store?.versions[version] ?? FloatMemory(count: 0)
         let frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
-            count: range.count, sender: WorkerID(rawValue: 0), payloadChecksum: VectorKernels.checksum(payload))
+            count: range.count, sender: .coordinator, payloadChecksum: unsafe VectorKernels.checksum(memory.floats(range).bytes))
         let header = frame.encoded()
+        let payload = unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) }
         for reader in readers {
-            do { try port.send(to: reader, header, payload: payload) } catch { tell(.unreachable(reader, reason: "\(error)")) }
+            do {
+                try port.send(to: reader, header, payload: payload, range: range.lowerBound * 4..<range.upperBound * 4)
+            } catch { tell(.unreachable(reader, reason: "\(error)")) }
         }
     }
+
+    /// What a probe needs of the version that stands still.
+    var probedState: OptimizerState? { store.map(\.state) ?? placement.probed?.state }
 
     static func doubles(_ payload: RawSpan) -> [Double] {
         (0..<payload.byteCount / 8).map { index in

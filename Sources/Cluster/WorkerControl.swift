@@ -15,6 +15,7 @@ enum WorkerControlPost: Sendable {
 enum WorkerNews: Sendable {
     case welcome(ControlMessage.Welcome)
     case assigned(Assignment)
+    case peers(ControlMessage.Peers)
     case ended(ControlMessage.Stop)
     case refused(ControlMessage.Refused)
     /// The coordinator does not count this life as a member.
@@ -77,6 +78,7 @@ struct WorkerControl: SocketHandler {
         case .assignment(let notice):
             unanswered = nil
             tell(.assigned(notice.assignment))
+        case .peers(let peers): tell(.peers(peers))
         case .rejoin(let rejoin): tell(.rejoin(reason: rejoin.reason))
         case .stop(let stop): tell(.ended(stop))
         case .coordinatorHeartbeat: break

@@ -16,6 +16,12 @@ public struct WorkerService: Sendable {
     /// Empty to be given one.
     public var name: String
     public var build: String
+    /// Where this worker takes connections of other workers when it hosts a shard; empty for the address that faces the coordinator.
+    public var bindHost = ""
+    /// 0 leaves the choice to the system.
+    public var bindPort: UInt16 = 0
+    /// The host name or address that others reach this worker by; empty for the address of `bindHost`.
+    public var advertisedHost = ""
     /// How long the coordinator may take to answer at first.
     public var connectDeadline: Duration
     /// How long a coordinator that was there may be silent before the worker gives up.
@@ -87,16 +93,17 @@ public struct WorkerService: Sendable {
         let ready = try prepare(welcome, &prepared)
         let (plan, fingerprint) = (ready.plan, ready.fingerprint)
         let lane = LaneBox()
+        let outlets = WorkerOutlets(
+            lane: { lane.compute($0) }, progressed: { try? control.post(.progressed($0)) },
+            synchronized: { try? control.post(.synchronized($0)) },
+            rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) })
+        let hub = try Endpoint(parsing: welcome.dataEndpoint)
+        let hostsShards = plan.experiment.training.placement == .workers
         let data = try SocketLoop(
             name: "plumb-data", context: context,
-            role: .dealer(connect: try Endpoint(parsing: welcome.dataEndpoint), identity: identity), limits: plan.dataLimits
-        ) {
-            WorkerData(
-                plan: plan, identity: identity, lane: { lane.compute($0) }, recycle: { lane.recycle($0) },
-                progressed: { try? control.post(.progressed($0)) }, synchronized: { try? control.post(.synchronized($0)) },
-                rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) }, failpoint: failpoint)
-        }
-        lane.start(plan) { try? data.post(.computed($0)) }
+            role: .peer(bind: hostsShards ? try dataBind() : nil, identity: identity), limits: plan.dataLimits
+        ) { WorkerData(plan: plan, identity: identity, coordinator: hub, outlets: outlets, failpoint: failpoint) }
+        lane.start(plan) { try? data.post($0) }
         defer {
             lane.stop()
             data.stop()
@@ -106,7 +113,8 @@ public struct WorkerService: Sendable {
             .ready(
                 .init(
                     blasConfiguration: fingerprint.blasConfiguration, blasCore: fingerprint.blasCore,
-                    fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest)))
+                    fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest,
+                    dataEndpoint: hostsShards ? try advertised(data.boundEndpoint) : "")))
         return try follow(news, data, log)
     }
 
@@ -126,7 +134,7 @@ public struct WorkerService: Sendable {
             case .welcome(let welcome): return welcome
             case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
             case .ended(let stop): throw ClusterError.aborted(reason: stop.reason)
-            case .assigned, .rejoin: continue
+            case .assigned, .peers, .rejoin: continue
             case nil, .silence: throw silent(patience)
             }
         }
@@ -138,6 +146,7 @@ public struct WorkerService: Sendable {
             switch news.take(within: .seconds(60)) {
             case nil, .welcome: continue
             case .assigned(let assignment): try data.post(.assigned(assignment))
+            case .peers(let peers): try data.post(.peers(peers))
             case .refused(let refused): throw ClusterError.refused(reason: refused.reason, remedy: refused.remedy)
             case .rejoin(let reason): return .rejoin(reason: reason)
             case .silence(let waited):
@@ -158,6 +167,17 @@ public struct WorkerService: Sendable {
         }
     }
 
+    /// Where this worker listens for others: on the way to the coordinator, unless told otherwise.
+    private func dataBind() throws -> Endpoint {
+        try Endpoint(host: bindHost.isEmpty ? try Endpoint.localHost(toward: coordinator) : bindHost, port: bindPort)
+    }
+
+    private func advertised(_ bound: Endpoint) throws -> String {
+        let host =
+            advertisedHost.isEmpty ? (bound.isWildcard ? try Endpoint.localHost(toward: coordinator) : bound.host) : advertisedHost
+        return "\(try Endpoint(host: host, port: bound.port))"
+    }
+
     private func silent(_ waited: Duration) -> ClusterError {
         .coordinatorSilent(endpoint: "\(coordinator)", seconds: Int(waited.components.seconds))
     }
@@ -171,14 +191,14 @@ public struct WorkerService: Sendable {
     }
 
     /// A number that no other worker has; its first byte is not zero. Only a name: nothing computed depends on it.
-    private static func newIdentity() -> WorkerID { WorkerID(rawValue: UInt64.random(in: 1 << 56...UInt64.max)) }
+    private static func newIdentity() -> WorkerID { WorkerID(rawValue: UInt64.random(in: WorkerID.lives)) }
 }
 
 /// The lane of a worker, which exists only once the data loop does, to which it reports.
 private final class LaneBox: Sendable {
     private let orders = Mailbox<Lane>(capacity: 1)
 
-    func start(_ plan: TrainingPlan, done: @escaping @Sendable (NodeGradient) -> Void) {
+    func start(_ plan: TrainingPlan, done: @escaping @Sendable (WorkerPost) -> Void) {
         _ = orders.offer(Lane(plan: plan, done: done))
     }
 
@@ -189,6 +209,5 @@ private final class LaneBox: Sendable {
     }
 
     func compute(_ work: LaneWork) { with { $0.compute(work) } }
-    func recycle(_ gradient: AlignedVector) { with { $0.recycle(gradient) } }
     func stop() { with { _ = $0.stop(within: .seconds(30)) } }
 }

@@ -59,8 +59,8 @@ enum HostReport {
     case missing([ChunkIndex])
     case applied(version: Step)
     case reduced(step: Step, squaredNorms: [Double])
-    /// A chunk that it has copied; of the state, that chunk is read.
-    case captured(CaptureName, OptimizerState)
+    /// A chunk that it has copied: parameters, and moments if the copy is complete.
+    case captured(CaptureName, sections: [[Float]])
     case captureMissed(target: Step, foremost: Step)
 }
 

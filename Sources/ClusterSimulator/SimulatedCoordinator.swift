@@ -61,9 +61,9 @@ final class SimulatedCoordinator {
         let all = (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:))
         shard = SimulatedShard(
             problem: problem, chunks: placement == .workers ? [plan.chunks.statistics] : all, copiesProbed: false,
-            timeline: timeline, state: state)
+            timeline: timeline, store: ShardStore(plan: plan.chunks, update: plan.update, state: state))
         probe = ProbeShard(plan: plan, timeline: timeline)
-        captures = CaptureAssembler(plan: plan.chunks)
+        captures = CaptureAssembler(plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         recorderTimeline = timeline
         generationChangedAt = version
         base = (version, state)

@@ -60,8 +60,7 @@ public struct SimulatedProblem: Sendable {
         var computer = MicrobatchComputer(plan)
         var (states, scalars) = ([trainer.state], [[Double]]())
         for step in 0..<Step(steps) {
-            let (gradient, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters)
-            computer.recycle(gradient)
+            let (_, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters.span)
             scalars.append(sums)
             _ = try trainer.takeStep()
             states.append(trainer.state)

@@ -2,6 +2,7 @@ import ExperimentFile
 import LinearAlgebra
 import ParameterServer
 import ShardKernels
+import StructuredLayers
 import Training
 
 /// A shard in some process: the very machine and store, and what their shell keeps. A reference, for it is looked at after every event.
@@ -15,16 +16,28 @@ final class SimulatedShard {
     /// Which partitions each held sum counts: how often, by chunk and node.
     var counted: [[TreeNode: [Int]]]
 
-    init(problem: SimulatedProblem, chunks: [ChunkIndex], copiesProbed: Bool, timeline: Timeline, state: OptimizerState) {
+    init(problem: SimulatedProblem, chunks: [ChunkIndex], copiesProbed: Bool, timeline: Timeline, store: ShardStore) {
         let (plan, training) = (problem.plan, problem.plan.experiment.training)
         machine = ShardMachine(
             .init(
                 tree: plan.tree, chunks: chunks, statistics: plan.chunks.statistics, steps: training.steps,
                 twoPhase: training.twoPhase, captures: plan.captures, probes: plan.probes, copiesProbed: copiesProbed),
             timeline: timeline)
-        store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
+        self.store = store
         norms = Array(repeating: [], count: plan.chunks.chunks.count)
         counted = Array(repeating: [:], count: plan.chunks.frameCount)
+    }
+
+    /// A section of a chunk's latest version, copied: what is sent may arrive after the next step.
+    func section(_ section: Int, of chunk: ChunkIndex) -> [Float] {
+        let values = store.section(section, of: chunk)
+        let bytes = values.bytes(0..<values.count)
+        return (0..<values.count).map { unsafe bytes.unsafeLoadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
+    }
+
+    /// What is copied of a chunk for an occasion.
+    func sections(of name: CaptureName) -> [[Float]] {
+        (0..<(name.occasion.isComplete ? store.sectionCount : 1)).map { section($0, of: name.chunk) }
     }
 
     /// The squared norms of all its chunks' segments, in the plan's order.
@@ -39,7 +52,7 @@ final class SimulatedHost {
     let chunks: [ChunkIndex]
     /// Those of the timeline's first version that have not arrived.
     var missing: [ChunkIndex]
-    var installing: OptimizerState
+    var store: ShardStore
     /// nil until all have.
     var shard: SimulatedShard?
     /// When something last came of what was said.
@@ -48,38 +61,16 @@ final class SimulatedHost {
     var applied: Step?
     var reduced: (step: Step, squaredNorms: [Double])?
     /// Copies that the coordinator has not taken.
-    var outbox: [(name: CaptureName, state: OptimizerState)] = []
+    var outbox: [(name: CaptureName, sections: [[Float]])] = []
     var outboxSince = 0
 
-    init(timeline: Timeline, chunks: [ChunkIndex], like state: OptimizerState, now: Int) {
+    init(timeline: Timeline, chunks: [ChunkIndex], problem: SimulatedProblem, now: Int) {
         self.timeline = timeline
         self.chunks = chunks
         missing = chunks
-        // What is not installed must not be taken for values.
-        installing = state
-        for index in 0..<state.parameters.count { Self.poison(index, &installing) }
+        let plan = problem.plan
+        store = ShardStore(
+            plan: plan.chunks, update: plan.update, versions: ParameterVersions(count: plan.network.layout.count))
         waitingSince = now
-    }
-
-    private static func poison(_ index: Int, _ state: inout OptimizerState) {
-        var parameters = state.parameters.mutableSpan
-        parameters[index] = .nan
-        var first = state.firstMoment.mutableSpan
-        first[index] = .nan
-        if state.secondMoment.count == 0 { return }
-        var second = state.secondMoment.mutableSpan
-        second[index] = .nan
-    }
-
-    /// Takes one chunk of `state`.
-    func install(_ range: Range<Int>, of state: OptimizerState) {
-        Self.copy(range, state.parameters, &installing.parameters)
-        Self.copy(range, state.firstMoment, &installing.firstMoment)
-        if state.secondMoment.count > 0 { Self.copy(range, state.secondMoment, &installing.secondMoment) }
-    }
-
-    private static func copy(_ range: Range<Int>, _ source: AlignedVector, _ target: inout AlignedVector) {
-        var span = target.mutableSpan
-        for index in range { span[index] = source.span[index] }
     }
 }

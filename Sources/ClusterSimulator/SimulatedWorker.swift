@@ -30,7 +30,7 @@ final class SimulatedWorker {
     var incoming: AlignedVector
     /// Computations ordered; the first one runs.
     var lane: [Work] = []
-    var finished: [TreeNode: (gradient: AlignedVector, scalars: [Double])] = [:]
+    var finished: [TreeNode: (gradient: FloatMemory, scalars: [Double])] = [:]
     var probe: ProbeFollower
     var finishedProbes: [TreeNode: (round: Step, product: AlignedVector, scalars: [Double])] = [:]
     var waitingSince: Int

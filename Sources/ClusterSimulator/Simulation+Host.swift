@@ -22,7 +22,7 @@ extension Simulation {
         (worker.map, worker.host) = (map, nil)
         guard peers.hosts.contains(worker.life) else { return }
         let host = SimulatedHost(
-            timeline: peers.edition.timeline, chunks: map.chunks(of: worker.life), like: problem.states[0], now: now)
+            timeline: peers.edition.timeline, chunks: map.chunks(of: worker.life), problem: problem, now: now)
         worker.host = host
         // More workers than chunks: the map leaves some out.
         if !host.chunks.isEmpty { sendToHub(slot, .missing(host.missing)) }
@@ -51,10 +51,10 @@ extension Simulation {
         guard let place = host.missing.firstIndex(of: chunk) else { return }
         host.missing.remove(at: place)
         host.waitingSince = now
-        host.install(problem.plan.chunks.chunks[Int(chunk.rawValue)].range, of: state)
+        host.store.install(chunk, from: state)
         guard host.missing.isEmpty else { return }
         host.shard = SimulatedShard(
-            problem: problem, chunks: host.chunks, copiesProbed: true, timeline: host.timeline, state: host.installing)
+            problem: problem, chunks: host.chunks, copiesProbed: true, timeline: host.timeline, store: host.store)
         try tellShard(slot, .restored(version: version, timeline: host.timeline))
     }
 
@@ -72,10 +72,10 @@ extension Simulation {
     }
 
     func keepForHub(_ slot: Int, _ name: CaptureName) {
-        guard let host = slots[slot].process?.host, let state = host.shard?.store.state else { return }
+        guard let host = slots[slot].process?.host, let sections = host.shard?.sections(of: name) else { return }
         if host.outbox.isEmpty { host.outboxSince = now }
-        host.outbox.append((name, state))
-        sendToHub(slot, .captured(name, state))
+        host.outbox.append((name, sections))
+        sendToHub(slot, .captured(name, sections: sections))
     }
 
     /// Says again what nothing has come of.
@@ -84,7 +84,7 @@ extension Simulation {
         if now - host.outboxSince > Self.patience && !host.outbox.isEmpty {
             host.outboxSince = now
             reach("copies sent again")
-            for (name, state) in host.outbox { sendToHub(slot, .captured(name, state)) }
+            for (name, sections) in host.outbox { sendToHub(slot, .captured(name, sections: sections)) }
         }
         guard now - host.waitingSince > Self.patience else { return }
         host.waitingSince = now

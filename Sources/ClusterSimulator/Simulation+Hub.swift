@@ -1,3 +1,5 @@
+import ExperimentFile
+import LinearAlgebra
 import ParameterServer
 import ShardKernels
 import Training
@@ -28,7 +30,9 @@ extension Simulation {
 
     func restoreShard(_ version: Step, _ timeline: Timeline, _ state: OptimizerState) throws {
         guard let coordinator else { return }
-        coordinator.captures = CaptureAssembler(plan: problem.plan.chunks)
+        let plan = problem.plan
+        coordinator.captures = CaptureAssembler(
+            plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         coordinator.captureTimelines = [:]
         (coordinator.ledger, coordinator.allowed, coordinator.probed) = (nil, nil, nil)
         coordinator.base = (version, state)
@@ -69,9 +73,9 @@ extension Simulation {
                     plan.needsNorms(at: step) ? plan.chunks.chunks[Int($0.rawValue)].segments.count : 0
                 }
             }
-        case .captured(let name, let state):
+        case .captured(let name, let sections):
             guard coordinator.ledger?.awaits(name.version, name.occasion) == true else { return reach("copy not awaited") }
-            try put(name, timeline, state)
+            try put(name, timeline, sections)
         case .captureMissed(let target, let foremost):
             reach("capture missed")
             askForCapture(coordinator.ledger?.captureMissed(target: target, foremost: foremost))

@@ -119,7 +119,7 @@ extension Simulation {
     }
 
     func probed(_ slot: Int, _ order: ProbeOrder, parameters: AlignedVector) {
-        let (product, scalars) = prober.evaluate(order, parameters: parameters)
+        let (product, scalars) = prober.evaluate(order, parameters: parameters.span)
         slots[slot].process?.finishedProbes[order.node] = (order.round, product, scalars)
         var directives: [ProbeFollower.Directive] = []
         slots[slot].process?.probe.computed(round: order.round, node: order.node, into: &directives)

@@ -61,7 +61,7 @@ extension Simulation {
             post(.statistics(step: step, shard.statistics.take(root: plan.tree.root)))
         case .capture(let chunk, let version, let occasion):
             let name = CaptureName(chunk: chunk, version: version, occasion: occasion)
-            if place < 0 { try put(name, shard.machine.timeline, shard.store.state) } else { keepForHub(place, name) }
+            if place < 0 { try put(name, shard.machine.timeline, shard.sections(of: name)) } else { keepForHub(place, name) }
         case .reportCaptureMissed(let target, let foremost):
             if place < 0 { throw violation("the only host misses no capture") }
             sendToHub(place, .captureMissed(target: target, foremost: foremost))
@@ -83,8 +83,8 @@ extension Simulation {
             throw violation("chunk \(chunk.rawValue) is applied where the map of its timeline does not have it")
         }
         shard.store.apply(chunk: chunk, step: step, clipScale: shard.clipScale, root: problem.plan.tree.root)
-        let range = problem.plan.chunks.chunks[Int(chunk.rawValue)].range
-        guard sameBits(shard.store.state.parameters, problem.states[Int(step) + 1].parameters, range) else {
+        let (range, reference) = (problem.plan.chunks.chunks[Int(chunk.rawValue)].range, problem.states[Int(step) + 1].parameters)
+        guard zip(range, shard.section(0, of: chunk)).allSatisfy({ reference.span[$0].bitPattern == $1.bitPattern }) else {
             throw violation("chunk \(chunk.rawValue) has other bits than the reference trainer's after step \(step)")
         }
     }
@@ -92,9 +92,7 @@ extension Simulation {
     private func publish(
         _ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], _ place: Int, _ shard: SimulatedShard
     ) {
-        let range = chunk == problem.plan.chunks.statistics ? 0..<0 : problem.plan.chunks.chunks[Int(chunk.rawValue)].range
-        let state = shard.store.state
-        let values = range.map { state.parameters.span[$0] }
+        let values = chunk == problem.plan.chunks.statistics ? [] : shard.section(0, of: chunk)
         let message = Message.parameters(chunk, version, shard.machine.timeline, values)
         for reader in readers {
             if place < 0 { send(message, to: reader) } else { send(message, from: place, to: reader) }
@@ -102,12 +100,17 @@ extension Simulation {
     }
 
     /// A chunk that was copied arrives where copies are put together.
-    func put(_ name: CaptureName, _ timeline: Timeline, _ state: OptimizerState) throws {
+    func put(_ name: CaptureName, _ timeline: Timeline, _ sections: [[Float]]) throws {
         guard let coordinator else { return }
         var whole = name
         whole.chunk = problem.plan.chunks.statistics
         coordinator.captureTimelines[whole, default: []].insert(timeline)
-        guard let capture = coordinator.captures.add(name.chunk, version: name.version, name.occasion, from: state) else { return }
+        var capture: Capture?
+        for (section, values) in sections.enumerated() {
+            capture = unsafe coordinator.captures.add(
+                section, of: name.chunk, version: name.version, name.occasion, values.span.bytes)
+        }
+        guard let capture else { return }
         let timelines = coordinator.captureTimelines.removeValue(forKey: whole)
         guard timelines == [coordinator.shard.machine.timeline] else {
             throw violation("the copy of version \(name.version) is of timelines \(timelines ?? [])")

@@ -58,7 +58,8 @@ extension Simulation {
             startLane(slot)
             return probed(slot, order, parameters: work.parameters)
         }
-        slots[slot].process?.finished[node] = computer.gradient(of: node, step: step, parameters: work.parameters)
+        slots[slot].process?.finished[node] = computer.gradient(
+            of: node, step: step, parameters: work.parameters.span)
         startLane(slot)
         // A backward pass ends with the first layer.
         for chunk in problem.plan.chunks.chunks.reversed() {
@@ -101,7 +102,7 @@ extension Simulation {
             let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
             if let result = slots[slot].process?.finished[node] { send(.statistics(name, result.scalars), from: slot) }
         case .release(_, let node):
-            if let result = slots[slot].process?.finished.removeValue(forKey: node) { computer.recycle(result.gradient) }
+            slots[slot].process?.finished[node] = nil
         case .requestParameters(let version, let chunks):
             for chunk in chunks { send(.request(version: version, chunk), from: slot, to: host(of: chunk, slot)) }
         }

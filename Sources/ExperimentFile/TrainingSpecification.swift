@@ -12,9 +12,6 @@ public struct TrainingSpecification: Hashable, Sendable {
 
     /// How workers keep step.
     public enum Consistency: String, CaseIterable, Hashable, Sendable { case bsp }
-    /// Where the shards live.
-    public enum Placement: String, CaseIterable, Hashable, Sendable { case coordinator }
-
     /// B, examples a step.
     public var batch: Int
     /// M, a divisor of B.
@@ -24,7 +21,7 @@ public struct TrainingSpecification: Hashable, Sendable {
     public var clip: Double?
     public var onNonFinite: OnNonFinite
     public var consistency: Consistency
-    public var placement: Placement
+    public var placement: ShardPlacement
     /// Steps between validations; 0 for none before the end.
     public var validateEvery: Step
     /// Steps between checkpoints; 0 for none before the end.

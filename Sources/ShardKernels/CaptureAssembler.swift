@@ -14,36 +14,70 @@ public struct Capture: Sendable {
     }
 }
 
-/// Gathers the chunks of versions that are being copied.
+/// Gathers the sections of chunks of versions that are being copied.
 public struct CaptureAssembler: Sendable {
-    private let plan: ChunkPlan
-    private var open: [Key: (capture: Capture, missing: Set<ChunkIndex>)] = [:]
-
     private struct Key: Hashable, Sendable {
         var version: Step
         var occasion: CaptureOccasion
     }
 
-    /// Nothing gathered yet.
-    public init(plan: ChunkPlan) { self.plan = plan }
+    private struct Entry: Sendable {
+        var state: OptimizerState
+        /// By chunk and section.
+        var present: [Bool]
+        var missing: Int
+    }
 
-    /// Copies one chunk; the capture comes back when it was the last. What comes again counts once.
-    public mutating func add(_ chunk: ChunkIndex, version: Step, _ occasion: CaptureOccasion, from state: OptimizerState)
-        -> Capture?
-    {
-        let (key, complete) = (Key(version: version, occasion: occasion), occasion.isComplete)
-        var entry = open[key] ?? (Self.empty(version, occasion, like: state), Set(plan.chunks.map(\.index)))
-        open[key] = nil
-        let range = plan.chunks[Int(chunk.rawValue)].range
-        Self.copy(range, from: state.parameters, to: &entry.capture.state.parameters)
-        if complete {
-            Self.copy(range, from: state.firstMoment, to: &entry.capture.state.firstMoment)
-            if state.secondMoment.count > 0 { Self.copy(range, from: state.secondMoment, to: &entry.capture.state.secondMoment) }
+    private let plan: ChunkPlan
+    private let optimizer: OptimizerSpecification
+    private let elements: Int
+    private var open: [Key: Entry] = [:]
+
+    /// Nothing gathered yet of vectors of `elements`.
+    public init(plan: ChunkPlan, optimizer: OptimizerSpecification, elements: Int) {
+        (self.plan, self.optimizer, self.elements) = (plan, optimizer, elements)
+    }
+
+    /// Sections of each chunk of a capture: the parameters, and the moments if it is complete.
+    public func sections(_ occasion: CaptureOccasion) -> Int { occasion.isComplete ? 1 + optimizer.moments.count : 1 }
+
+    /// Copies one chunk of a shard in this process; the capture comes back when it was the last.
+    public mutating func add(_ chunk: ChunkIndex, version: Step, _ occasion: CaptureOccasion, from store: ShardStore) -> Capture? {
+        var whole: Capture?
+        for section in 0..<sections(occasion) {
+            let values = store.section(section, of: chunk)
+            whole = add(section, of: chunk, version: version, occasion, values.bytes(0..<values.count))
         }
-        entry.missing.remove(chunk)
-        if entry.missing.isEmpty { return entry.capture }
+        return whole
+    }
+
+    /// Copies one section of a chunk, little-endian float32, as many as the chunk has; the capture comes back when it was the last. What
+    /// comes again counts once.
+    public mutating func add(
+        _ section: Int, of chunk: ChunkIndex, version: Step, _ occasion: CaptureOccasion, _ payload: RawSpan
+    ) -> Capture? {
+        let (key, count) = (Key(version: version, occasion: occasion), sections(occasion))
+        var entry = open.removeValue(forKey: key) ?? empty(count)
+        let (index, range) = (Int(chunk.rawValue), plan.chunks[Int(chunk.rawValue)].range)
+        if !entry.present[index * count + section] {
+            entry.present[index * count + section] = true
+            entry.missing -= 1
+            switch section {
+            case 0: Self.copy(payload, to: range, of: &entry.state.parameters)
+            case 1: Self.copy(payload, to: range, of: &entry.state.firstMoment)
+            default: Self.copy(payload, to: range, of: &entry.state.secondMoment)
+            }
+        }
+        if entry.missing == 0 { return Capture(version: version, occasion: occasion, state: entry.state) }
         open[key] = entry
         return nil
+    }
+
+    /// Whether a section of these chunks is still to come, or nothing of the version is there.
+    public func lacks(_ chunks: [ChunkIndex], of version: Step, _ occasion: CaptureOccasion) -> Bool {
+        guard let entry = open[Key(version: version, occasion: occasion)] else { return true }
+        let count = sections(occasion)
+        return chunks.contains { chunk in (0..<count).contains { !entry.present[Int(chunk.rawValue) * count + $0] } }
     }
 
     /// Forgets what was gathered on request, of every version but this.
@@ -51,18 +85,16 @@ public struct CaptureAssembler: Sendable {
         open = open.filter { $0.key.occasion != .requested || $0.key.version == version }
     }
 
-    private static func empty(_ version: Step, _ occasion: CaptureOccasion, like state: OptimizerState) -> Capture {
-        let complete = occasion.isComplete
-        var copy = state
-        copy.parameters = AlignedVector(count: state.parameters.count)
-        copy.firstMoment = AlignedVector(count: complete ? state.firstMoment.count : 0)
-        copy.secondMoment = AlignedVector(count: complete ? state.secondMoment.count : 0)
-        return Capture(version: version, occasion: occasion, state: copy)
+    private func empty(_ sections: Int) -> Entry {
+        var state = OptimizerState(parameters: AlignedVector(count: elements), optimizer: optimizer)
+        if sections == 1 { (state.firstMoment, state.secondMoment) = (AlignedVector(count: 0), AlignedVector(count: 0)) }
+        let count = sections * plan.chunks.count
+        return Entry(state: state, present: Array(repeating: false, count: count), missing: count)
     }
 
-    private static func copy(_ range: Range<Int>, from source: AlignedVector, to target: inout AlignedVector) {
+    private static func copy(_ payload: RawSpan, to range: Range<Int>, of target: inout AlignedVector) {
         var all = target.mutableSpan
         var part = all.part(range)
-        VectorKernels.copy(source.span.extracting(range), into: &part)
+        VectorKernels.copy(bytes: payload, into: &part)
     }
 }

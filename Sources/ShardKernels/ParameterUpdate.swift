@@ -47,26 +47,58 @@ public struct ParameterUpdate: Sendable {
         firstMoment first: inout MutableSpan<Float>,
         secondMoment second: inout MutableSpan<Float>, gradient: Span<Float>
     ) {
+        rule(step: step, clipScale: clipScale, block: block).apply(
+            parameters: &parameters, firstMoment: &first, secondMoment: &second, gradient: gradient)
+    }
+
+    /// What step `step` does to every element of a block alike, so that a segment may be taken in pieces.
+    public func rule(step: Step, clipScale: Double, block: Int) -> Rule {
         let extent = blocks[block]
-        if extent.isState { return VectorKernels.copy(gradient, into: &parameters) }
+        if extent.isState { return .assign }
         let rate = Float(optimizer.learningRate(at: step) * Double(extent.learningRateMultiplier))
         let scale = Float(meanFactor * clipScale)
         let decay = extent.decays ? optimizer.weightDecay : 0
         switch optimizer.kind {
-        case .sgd(let momentum):
-            VectorKernels.momentumStep(
-                parameters: &parameters, velocity: &first, gradient: gradient, learningRate: rate, momentum: momentum,
-                gradientScale: scale, weightDecay: decay)
+        case .sgd(let momentum): return .momentum(rate: rate, momentum: momentum, scale: scale, decay: decay)
         case .adam(let beta1, let beta2, let epsilon):
-            VectorKernels.adamStep(
-                parameters: &parameters, firstMoment: &first, secondMoment: &second, gradient: gradient, learningRate: rate,
-                beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: Self.correction(beta1, step),
-                secondCorrection: Self.correction(beta2, step), gradientScale: scale, coupledDecay: decay, decoupledDecay: 0)
+            return .adam(
+                rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: Self.correction(beta1, step),
+                secondCorrection: Self.correction(beta2, step), scale: scale, coupledDecay: decay, decoupledDecay: 0)
         case .adamW(let beta1, let beta2, let epsilon):
-            VectorKernels.adamStep(
-                parameters: &parameters, firstMoment: &first, secondMoment: &second, gradient: gradient, learningRate: rate,
-                beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: Self.correction(beta1, step),
-                secondCorrection: Self.correction(beta2, step), gradientScale: scale, coupledDecay: 0, decoupledDecay: decay)
+            return .adam(
+                rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: Self.correction(beta1, step),
+                secondCorrection: Self.correction(beta2, step), scale: scale, coupledDecay: 0, decoupledDecay: decay)
+        }
+    }
+
+    /// The step's constants for one block.
+    public enum Rule: Hashable, Sendable {
+        /// The next value of a state block is what was pushed for it.
+        case assign
+        case momentum(rate: Float, momentum: Float, scale: Float, decay: Float)
+        case adam(
+            rate: Float, beta1: Float, beta2: Float, epsilon: Float, firstCorrection: Float, secondCorrection: Float, scale: Float,
+            coupledDecay: Float, decoupledDecay: Float)
+
+        /// Applies the rule to elements of its block; all spans have one count, but the second moment is empty for rules that keep one.
+        public func apply(
+            parameters: inout MutableSpan<Float>, firstMoment first: inout MutableSpan<Float>,
+            secondMoment second: inout MutableSpan<Float>, gradient: Span<Float>
+        ) {
+            switch self {
+            case .assign: VectorKernels.copy(gradient, into: &parameters)
+            case .momentum(let rate, let momentum, let scale, let decay):
+                VectorKernels.momentumStep(
+                    parameters: &parameters, velocity: &first, gradient: gradient, learningRate: rate, momentum: momentum,
+                    gradientScale: scale, weightDecay: decay)
+            case .adam(
+                let rate, let beta1, let beta2, let epsilon, let firstCorrection, let secondCorrection, let scale, let coupled,
+                let decoupled):
+                VectorKernels.adamStep(
+                    parameters: &parameters, firstMoment: &first, secondMoment: &second, gradient: gradient, learningRate: rate,
+                    beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: firstCorrection,
+                    secondCorrection: secondCorrection, gradientScale: scale, coupledDecay: coupled, decoupledDecay: decoupled)
+            }
         }
     }
 

@@ -1,22 +1,41 @@
 import LinearAlgebra
 import ParameterServer
 
-/// The numbers of a shard: parameters, moments and the sums of the tree's held nodes.
+/// The numbers of a shard: two versions of its parameters, the moments, and the sums of the tree's held nodes.
 ///
-/// Mirrors `ShardMachine`, directive for directive; used by one thread at a time.
+/// A step reads a chunk's version `t` and writes `t + 1` beside it, piece by piece in the first-level cache: pushed values are added where
+/// they arrived, and the new elements go past the caches to whoever reads them next. Mirrors `ShardMachine`, directive for directive; used
+/// by one thread at a time. The memory of the versions may be shared with their readers.
 public struct ShardStore: Sendable {
     public let plan: ChunkPlan
     public let update: ParameterUpdate
-    /// The flat vector and its moments; only hosted chunks are kept up to date.
-    public private(set) var state: OptimizerState
+    /// Where the versions lie; a chunk that is not hosted here is nobody's concern here.
+    public let versions: ParameterVersions
+    /// Velocity, or first moment, as long as the flat vector; what is not hosted here is never touched.
+    private let first: FloatMemory
+    /// Second moment; empty for rules that keep one.
+    private let second: FloatMemory
+    /// By chunk, the version that was made last; after `restore` both memories hold the same.
+    private var latest: [Step]
     private var sums: NodeSums
+    /// One piece of a sum, and of the new parameters: small enough to stay in the first-level cache with what they are used with.
+    private let gradientPiece = FloatMemory(count: ShardStore.pieceCount)
+    private let parameterPiece = FloatMemory(count: ShardStore.pieceCount)
+    private static let pieceCount = 2048
 
-    /// A store that begins with `state`, whose vectors are as long as the plan.
-    public init(plan: ChunkPlan, update: ParameterUpdate, state: OptimizerState) {
+    /// A store that begins with `state`, whose vectors are as long as the plan, in memory of its own or in `versions`.
+    public init(plan: ChunkPlan, update: ParameterUpdate, state: OptimizerState, versions: ParameterVersions? = nil) {
         precondition(state.parameters.count >= plan.elements, "the plan's chunks lie in the flat vector")
-        self.plan = plan
-        self.update = update
-        self.state = state
+        self.init(plan: plan, update: update, versions: versions ?? ParameterVersions(count: state.parameters.count))
+        restore(state)
+    }
+
+    /// A store whose chunks are still to be installed.
+    public init(plan: ChunkPlan, update: ParameterUpdate, versions: ParameterVersions) {
+        (self.plan, self.update, self.versions) = (plan, update, versions)
+        first = FloatMemory(count: versions.count)
+        second = FloatMemory(count: update.optimizer.moments.count > 1 ? versions.count : 0)
+        latest = Array(repeating: 0, count: plan.chunks.count)
         sums = NodeSums(chunks: plan.chunks.count)
     }
 
@@ -24,37 +43,108 @@ public struct ShardStore: Sendable {
     ///
     /// `payload` is little-endian float32 at any alignment; its size is checked by the caller against the chunk. O(count · nodes).
     public mutating func accept(chunk: ChunkIndex, payload: RawSpan, merging: [TreeNode], yields: TreeNode) {
-        precondition(payload.byteCount == plan.chunks[Int(chunk.rawValue)].range.count * 4, "a push carries the whole chunk")
+        precondition(payload.byteCount == range(chunk).count * 4, "a push carries the whole chunk")
         sums.accept(chunk: chunk, payload: payload, merging: merging, yields: yields)
     }
 
-    /// Forgets held nodes.
-    public mutating func discard(chunk: ChunkIndex, nodes: [TreeNode]) {
-        sums.discard(chunk: chunk, nodes: nodes)
+    /// The same, but reads the value where it lies, when its sum is needed.
+    public mutating func accept(chunk: ChunkIndex, borrowing value: BorrowedFloats, merging: [TreeNode], yields: TreeNode) {
+        precondition(value.count == range(chunk).count, "a push carries the whole chunk")
+        sums.accept(chunk: chunk, borrowing: value, merging: merging, yields: yields)
     }
 
+    /// Forgets held nodes.
+    public mutating func discard(chunk: ChunkIndex, nodes: [TreeNode]) { sums.discard(chunk: chunk, nodes: nodes) }
+
     /// What each segment of the chunk's summed gradient adds to the squared norm, in order.
-    public func squaredNorms(chunk: ChunkIndex, root: TreeNode) -> [Double] {
-        let chunk = plan.chunks[Int(chunk.rawValue)]
-        let sum = sums.sum(root, of: chunk.index)
-        return chunk.segments.map { segment in
-            let local = segment.range.lowerBound - chunk.range.lowerBound..<segment.range.upperBound - chunk.range.lowerBound
+    public mutating func squaredNorms(chunk: ChunkIndex, root: TreeNode) -> [Double] {
+        let start = range(chunk).lowerBound
+        let sum = sums.sum(root, of: chunk, count: range(chunk).count)
+        return plan.chunks[Int(chunk.rawValue)].segments.map { segment in
+            let local = segment.range.lowerBound - start..<segment.range.upperBound - start
             return update.squaredNorm(block: segment.block, gradient: sum.span.extracting(local))
         }
     }
 
-    /// Applies `step` to the chunk and forgets the sum.
+    /// Applies `step` to the chunk, which makes version `step + 1` of it, and forgets the sum. O(count), no allocation.
     public mutating func apply(chunk: ChunkIndex, step: Step, clipScale: Double, root: TreeNode) {
-        let chunk = plan.chunks[Int(chunk.rawValue)]
-        let sum = sums.take(root, of: chunk.index)
-        for segment in chunk.segments {
-            let offset = chunk.range.lowerBound
-            let gradient = sum.span.extracting(segment.range.lowerBound - offset..<segment.range.upperBound - offset)
-            state.apply(update, step: step, clipScale: clipScale, segment: segment, gradient: gradient)
+        let start = range(chunk).lowerBound
+        let (from, to) = (versions[step], versions[step + 1])
+        for segment in plan.chunks[Int(chunk.rawValue)].segments {
+            let rule = update.rule(step: step, clipScale: clipScale, block: segment.block)
+            var next = segment.range.lowerBound
+            while next < segment.range.upperBound {
+                let place = next..<min(next + Self.pieceCount, segment.range.upperBound)
+                var gradient = gradientPiece.mutableFloats(0..<place.count)
+                sums.read(root, of: chunk, place.lowerBound - start..<place.upperBound - start, into: &gradient)
+                var parameters = parameterPiece.mutableFloats(0..<place.count)
+                VectorKernels.copy(from.floats(place), into: &parameters)
+                var firstMoment = first.mutableFloats(place)
+                var secondMoment = second.mutableFloats(second.count == 0 ? 0..<0 : place)
+                rule.apply(
+                    parameters: &parameters, firstMoment: &firstMoment, secondMoment: &secondMoment, gradient: gradient.span)
+                to.stream(parameters.span, at: place.lowerBound)
+                next = place.upperBound
+            }
         }
-        sums.recycle(sum)
+        sums.discard(chunk: chunk, nodes: [root])
+        StreamingStores.finish()
+        latest[Int(chunk.rawValue)] = step + 1
     }
 
-    /// Puts another version in place; the sums held are let go by the machine's directives.
-    public mutating func restore(_ state: OptimizerState) { self.state = state }
+    private func range(_ chunk: ChunkIndex) -> Range<Int> { plan.chunks[Int(chunk.rawValue)].range }
+}
+
+// MARK: - Whole states
+
+extension ShardStore {
+    /// The vector and its moments, every chunk in its latest version. O(elements); copies.
+    public var state: OptimizerState {
+        var parameters = AlignedVector(count: versions.count)
+        for chunk in plan.chunks { copy(chunk.range, of: versions[latest[Int(chunk.index.rawValue)]], into: &parameters) }
+        var state = OptimizerState(parameters: parameters, optimizer: update.optimizer)
+        state.firstMoment = AlignedVector(first.span)
+        state.secondMoment = AlignedVector(second.span)
+        return state
+    }
+
+    private func copy(_ range: Range<Int>, of memory: FloatMemory, into target: inout AlignedVector) {
+        var all = target.mutableSpan
+        var part = all.part(range)
+        VectorKernels.copy(memory.floats(range), into: &part)
+    }
+
+    /// Puts another version in place, whichever it is; the sums held are let go by the machine's directives.
+    public mutating func restore(_ state: OptimizerState) {
+        for chunk in plan.chunks { install(chunk.index, from: state) }
+    }
+
+    /// Puts one chunk of another version in place, whichever it is.
+    public mutating func install(_ chunk: ChunkIndex, from state: OptimizerState) {
+        let range = range(chunk)
+        for section in 0..<sectionCount {
+            let vector = section == 0 ? state.parameters : state.moments[section - 1]
+            install(section, of: chunk, unsafe vector.span.extracting(range).bytes)
+        }
+    }
+
+    /// What a chunk's state is made of: the parameters, then the moments in the order of `OptimizerSpecification.moments`.
+    public var sectionCount: Int { 1 + update.optimizer.moments.count }
+
+    /// Puts one section of a chunk in place; `payload` is little-endian float32 at any alignment, as many as the chunk has.
+    public mutating func install(_ section: Int, of chunk: ChunkIndex, _ payload: RawSpan) {
+        let range = range(chunk)
+        precondition(payload.byteCount == range.count * 4 && section < sectionCount, "a section is of the whole chunk")
+        latest[Int(chunk.rawValue)] = 0
+        for memory in section == 0 ? [versions[0], versions[1]] : [section == 1 ? first : second] {
+            var target = memory.mutableFloats(range)
+            VectorKernels.copy(bytes: payload, into: &target)
+        }
+    }
+
+    /// A section of a chunk's latest version.
+    public func section(_ section: Int, of chunk: ChunkIndex) -> BorrowedFloats {
+        let memory = section == 0 ? versions[latest[Int(chunk.rawValue)]] : section == 1 ? first : second
+        return memory.borrowed(range(chunk))
+    }
 }

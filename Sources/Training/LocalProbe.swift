@@ -52,7 +52,8 @@ public struct LocalProbe: ~Copyable {
     private mutating func round(_ task: ProbeTask, _ parameters: AlignedVector) -> ProbeShardReply {
         let node = plan.tree.root
         let (product, scalars) = computer.evaluate(
-            ProbeOrder(round: shard.round, node: node, task: task, vector: shard.published), parameters: parameters)
+            ProbeOrder(round: shard.round, node: node, task: task, vector: shard.published),
+            parameters: parameters.span)
         var directives: [ProbeShard.Directive] = []
         func name(_ chunk: ChunkIndex) -> PushName {
             PushName(timeline: shard.timeline, step: shard.round, chunk: chunk, node: node)

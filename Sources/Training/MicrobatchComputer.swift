@@ -2,6 +2,7 @@ import Datasets
 import LinearAlgebra
 import ParameterServer
 import StructuredLayers
+import Synchronization
 
 /// Computes microbatches and adds them along the tree; one a lane.
 ///
@@ -15,57 +16,91 @@ public struct MicrobatchComputer: ~Copyable {
     private var labels: [Int32] = []
     /// The step whose version the workspace was derived from.
     private var derivedStep: Step?
-    private var spare: [AlignedVector] = []
+    /// Gradients made so far; one that nobody else holds any more is written again.
+    private var gradients: [FloatMemory] = []
+    /// By group of blocks (layer), the chunks that are final once that group and all later ones are, from the last to the first.
+    private let finalChunks: [[ChunkIndex]]
 
     /// A computer for the plan's shapes; allocates every buffer.
     public init(_ plan: TrainingPlan) {
         self.plan = plan
         workspace = plan.network.makeWorkspace(batch: plan.microbatch)
         inputs = Matrix(rows: plan.data.train.featureCount, columns: plan.microbatch)
+        var final = Array(repeating: [ChunkIndex](), count: plan.statistics.groups)
+        for chunk in plan.chunks.chunks.reversed() {
+            let first = chunk.segments.map { plan.blocks[$0.block].layer }.min() ?? 0
+            final[first].append(chunk.index)
+        }
+        finalChunks = final
     }
 
-    /// The summed gradient of `node`'s examples and their scalars, added along the tree. Hand the vector back by `recycle`.
-    public mutating func gradient(of node: TreeNode, step: Step, parameters: AlignedVector) -> (
-        gradient: AlignedVector, scalars: [Double]
-    ) {
-        guard let (left, right) = node.children else { return leaf(node.lower, step: step, parameters: parameters) }
-        var sum = gradient(of: left, step: step, parameters: parameters)
-        let other = gradient(of: right, step: step, parameters: parameters)
-        do {
-            var target = sum.gradient.mutableSpan
-            VectorKernels.add(other.gradient.span, into: &target)
+    /// The summed gradient of `node`'s examples and their scalars, added along the tree.
+    ///
+    /// - Parameter chunkReady: called with each chunk as soon as the gradient is final in it, from the last to the first. The gradient is
+    ///   written again once nobody holds it any more.
+    public mutating func gradient(
+        of node: TreeNode, step: Step, parameters: Span<Float>, chunkReady: (ChunkIndex, FloatMemory) -> Void = { _, _ in }
+    ) -> (gradient: FloatMemory, scalars: [Double]) {
+        // The last leaf's backward pass adds what is left of it on every level, so that chunks leave while it runs.
+        var left: [(gradient: FloatMemory, scalars: [Double])] = []
+        var last = node
+        while let (first, second) = last.children {
+            left.append(gradient(of: first, step: step, parameters: parameters))
+            last = second
         }
-        for index in sum.scalars.indices { sum.scalars[index] += other.scalars[index] }
-        recycle(other.gradient)
+        var sum = leaf(last.lower, step: step, parameters: parameters, left: left.map(\.gradient), chunkReady: chunkReady)
+        for other in left.reversed() {
+            for index in sum.scalars.indices { sum.scalars[index] += other.scalars[index] }
+        }
         return sum
     }
 
-    /// Gives a gradient's memory back.
-    public mutating func recycle(_ gradient: AlignedVector) { spare.append(gradient) }
-
-    private mutating func leaf(_ partition: Partition, step: Step, parameters: AlignedVector) -> (AlignedVector, [Double]) {
-        var gradient = spare.popLast() ?? AlignedVector(count: plan.network.layout.count)
+    private mutating func leaf(
+        _ partition: Partition, step: Step, parameters: Span<Float>, left: [FloatMemory],
+        chunkReady: (ChunkIndex, FloatMemory) -> Void
+    ) -> (gradient: FloatMemory, scalars: [Double]) {
+        let gradient = takeMemory()
         let gathers = plan.gathers(at: step)
         if derivedStep != step {
-            plan.network.derive(parameters.span, into: &workspace)
+            plan.network.derive(parameters, into: &workspace)
             derivedStep = step
         }
         loadBatch(partition, step: step)
-        let outcome: MicrobatchOutcome
-        do {
-            let inputs = inputs
-            var target = gradient.mutableSpan
-            outcome = plan.network.gradient(
-                parameters: parameters.span, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace,
-                gathers: gathers)
+        var norms = Array(repeating: 0.0, count: gathers ? plan.statistics.groups : 0)
+        let (plan, inputs, finalChunks) = (plan, inputs, finalChunks)
+        var target = gradient.mutableSpan
+        let outcome = plan.network.gradient(
+            parameters: parameters, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers
+        ) { layer in
+            if partition > 0 { plan.leaveOutState(of: layer, gradient) }
+            if gathers { norms[layer] = plan.squaredNorm(of: layer, gradient) }
+            for chunk in finalChunks[layer] {
+                let range = plan.chunks.chunks[Int(chunk.rawValue)].range
+                for other in left.reversed() {
+                    var part = gradient.mutableFloats(range)
+                    VectorKernels.add(other.floats(range), into: &part)
+                }
+                chunkReady(chunk, gradient)
+            }
         }
-        if partition > 0 { leaveOutState(&gradient) }
         var scalars = [outcome.lossSum, Double(outcome.correct)]
         if gathers {
-            scalars += squaredNorms(gradient)
+            scalars += norms
             scalars += outcome.sums.activationSquares + outcome.sums.deltaSquares + outcome.sums.cosines
         }
         return (gradient, scalars)
+    }
+
+    /// A gradient that nobody holds, or a new one.
+    private mutating func takeMemory() -> FloatMemory {
+        for index in gradients.indices where isKnownUniquelyReferenced(&gradients[index]) {
+            // Whoever let go of it has read it.
+            atomicMemoryFence(ordering: .acquiring)
+            return gradients[index]
+        }
+        let memory = FloatMemory(count: plan.network.layout.count)
+        gradients.append(memory)
+        return memory
     }
 
     private mutating func loadBatch(_ partition: Partition, step: Step) {
@@ -73,21 +108,23 @@ public struct MicrobatchComputer: ~Copyable {
         plan.data.train.gather(indices, into: &inputs, labels: &labels)
     }
 
+}
+
+extension TrainingPlan {
     /// The next value of a state block comes from partition 0 alone; −0, unlike 0, changes no bit of what it is added to.
-    private func leaveOutState(_ gradient: inout AlignedVector) {
-        for block in plan.blocks where block.isState {
-            var all = gradient.mutableSpan
-            var part = all.part(block.range)
+    fileprivate func leaveOutState(of layer: Int, _ gradient: FloatMemory) {
+        for block in blocks where block.layer == layer && block.isState {
+            var part = gradient.mutableFloats(block.range)
             VectorKernels.fill(&part, with: -0.0)
         }
     }
 
-    /// ‖G‖² of each group of parameters, blocks in order.
-    private func squaredNorms(_ gradient: AlignedVector) -> [Double] {
-        var norms = Array(repeating: 0.0, count: plan.statistics.groups)
-        for block in plan.blocks where !block.isState {
-            norms[block.layer] += VectorKernels.sumOfSquares(gradient.span.extracting(block.range))
+    /// ‖G‖² of a group of parameters, blocks in order.
+    fileprivate func squaredNorm(of layer: Int, _ gradient: FloatMemory) -> Double {
+        var norm = 0.0
+        for block in blocks where block.layer == layer && !block.isState {
+            norm += VectorKernels.sumOfSquares(gradient.floats(block.range))
         }
-        return norms
+        return norm
     }
 }

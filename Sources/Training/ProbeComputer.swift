@@ -28,10 +28,10 @@ public struct ProbeComputer: ~Copyable {
     /// The sums of `order`'s node: a vector, empty when the task has none, and the scalars.
     ///
     /// `parameters` are those of the task's version, which are the same in every history of a run.
-    public mutating func evaluate(_ order: ProbeOrder, parameters: AlignedVector) -> (product: AlignedVector, scalars: [Double]) {
+    public mutating func evaluate(_ order: ProbeOrder, parameters: Span<Float>) -> (product: AlignedVector, scalars: [Double]) {
         if version != order.task.version {
             version = order.task.version
-            frozen = FrozenNetwork(plan.network, parameters: parameters)
+            frozen = FrozenNetwork(plan.network, parameters: AlignedVector(parameters))
             matrices = [:]
         }
         return evaluate(order.node, order)

@@ -20,19 +20,24 @@ public struct ReferenceTrainer: ~Copyable {
         computer = MicrobatchComputer(plan)
     }
 
+    /// Lets go of the parameters on return, so that the step is applied in their place.
+    private mutating func rootGradient() -> (FloatMemory, [Double]) {
+        let parameters = state.parameters
+        return computer.gradient(of: plan.tree.root, step: step, parameters: parameters.span)
+    }
+
     /// Takes one step and says what it saw.
     ///
     /// - Throws: `TrainingError.gradientNotFinite` before the step is applied, if the experiment says to stop on it.
     public mutating func takeStep() throws(TrainingError) -> StepReport {
-        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: step, parameters: state.parameters)
-        defer { computer.recycle(gradient) }
+        let (gradient, scalars) = rootGradient()
         let norms = plan.needsNorms(at: step) ? plan.squaredNorms(of: gradient) : nil
         let decision = try StepDecision(plan: plan, step: step, squaredNorms: norms)
         for chunk in plan.chunks.chunks {
             for segment in chunk.segments {
                 state.apply(
                     plan.update, step: step, clipScale: decision.clipScale, segment: segment,
-                    gradient: gradient.span.extracting(segment.range))
+                    gradient: gradient.floats(segment.range))
             }
         }
         let report = StepReport(plan: plan, step: step, scalars: scalars, squaredNorms: norms, decision: decision)

@@ -19,7 +19,7 @@ public struct StepMeasurement {
 
     private func step(_ version: Step, _ parameters: AlignedVector) -> [DiagnosticRow] {
         var computer = MicrobatchComputer(plan)
-        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: version, parameters: parameters)
+        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: version, parameters: parameters.span)
         let norms = plan.squaredNorms(of: gradient)
         return StepReport.diagnostics(of: plan, scalars: scalars, squaredNorms: norms)
     }
@@ -27,9 +27,9 @@ public struct StepMeasurement {
 
 extension TrainingPlan {
     /// ‖ΣG‖² of every segment, in the plan's order.
-    func squaredNorms(of gradient: AlignedVector) -> [Double] {
+    func squaredNorms(of gradient: FloatMemory) -> [Double] {
         chunks.chunks.flatMap { chunk in
-            chunk.segments.map { update.squaredNorm(block: $0.block, gradient: gradient.span.extracting($0.range)) }
+            chunk.segments.map { update.squaredNorm(block: $0.block, gradient: gradient.floats($0.range)) }
         }
     }
 }

@@ -33,6 +33,7 @@ extension LoopPort {
                 dequeue(index, byteCount)
                 return Loss(peer: nil, messages: 1)
             case .full, .terminated: return nil
+            case .unreachable where peer.map { awaited[$0] != nil } ?? false: return nil
             case .unreachable: return drop(index)
             }
         }

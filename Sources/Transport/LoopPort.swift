@@ -28,6 +28,8 @@ public struct LoopPort: ~Copyable {
     public internal(set) var statistics = SocketStatistics()
     /// In the order in which the peers got stuck; few, mostly none.
     var queues: [Queue] = []
+    /// Peers that are to be connected: what is sent to them waits until they are.
+    private(set) var awaited: [WorkerID: Endpoint?] = [:]
     private let scratch = OutgoingMessage()
     var stopRequested = false
 
@@ -39,6 +41,24 @@ public struct LoopPort: ~Copyable {
 
     /// Asks the loop to end after this call of the handler.
     public mutating func stop() { stopRequested = true }
+
+    /// Has the socket connect to `peer` at `endpoint`, again whenever the connection ends, until `forget`; without an endpoint the peer
+    /// connects. What is sent to it meanwhile waits. Blocks while a name is resolved.
+    public mutating func await(_ peer: WorkerID, at endpoint: Endpoint?) throws(TransportError) {
+        precondition(socket.isRouter, "a dealer has only one peer")
+        if awaited[peer] != nil { return }
+        if let endpoint { try socket.connect(endpoint) }
+        awaited[peer] = .some(endpoint)
+    }
+
+    /// Ends the connection to `peer`, if this side made it, and forgets what waits for it.
+    public mutating func forget(_ peer: WorkerID) {
+        guard let endpoint = awaited.removeValue(forKey: peer) else { return }
+        if let endpoint { socket.disconnect(endpoint) }
+        guard let index = queues.firstIndex(where: { $0.peer == peer }) else { return }
+        statistics.pendingBytes -= queues[index].byteCount
+        queues.remove(at: index)
+    }
 
     /// Sends a message of one part. `peer` is nil exactly when the socket is a dealer. Copies.
     public mutating func send(to peer: WorkerID? = nil, _ message: [UInt8]) throws(SendError) {
@@ -90,6 +110,7 @@ public struct LoopPort: ~Copyable {
         case .unreachable:
             // A dealer has only one peer, which it looks for by itself.
             guard let peer else { statistics.messagesUndelivered += 1; return }
+            if awaited[peer] != nil { return try enqueue(nil, peer) }
             throw .unreachable(peer)
         case .terminated: throw .contextTerminated
         }

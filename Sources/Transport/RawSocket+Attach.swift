@@ -6,7 +6,8 @@ extension RawSocket {
     /// Binds or connects the socket; returns the endpoint with the port that was chosen. Blocks while a name is resolved.
     func attach(_ role: SocketRole) throws(TransportError) -> Endpoint {
         switch role {
-        case .router(let endpoint): try bind(endpoint)
+        case .router(let endpoint), .peer(let endpoint?, _): try bind(endpoint)
+        case .peer(nil, _): .loopback()
         case .dealer(let endpoint, _): try connect(endpoint)
         }
     }
@@ -38,7 +39,8 @@ extension RawSocket {
     }
 
     /// Connects in the background. libzmq looks the name up again at every attempt, so a peer may come back under another address.
-    private func connect(_ endpoint: Endpoint) throws(TransportError) -> Endpoint {
+    @discardableResult
+    func connect(_ endpoint: Endpoint) throws(TransportError) -> Endpoint {
         guard endpoint.port != 0, !endpoint.isWildcard else { throw .notReachable(endpoint) }
         // libzmq would try a name that does not exist for ever, in silence.
         _ = try resolve(endpoint.host)
@@ -47,6 +49,9 @@ extension RawSocket {
         }
         return endpoint
     }
+
+    /// Ends the connections that `connect` made; what it did not make is none of its.
+    func disconnect(_ endpoint: Endpoint) { unsafe _ = withHandle { unsafe zmq_disconnect($0, endpoint.address) } }
 
     /// The host's first IPv4 address.
     private func resolve(_ host: String) throws(TransportError) -> String {

@@ -15,23 +15,27 @@ final class RawSocket {
     init(context: TransportContext, name: String, role: SocketRole, limits: SocketLimits) throws(TransportError) {
         self.context = context
         self.name = name
-        if case .router = role { isRouter = true } else { isRouter = false }
+        if case .dealer = role { isRouter = false } else { isRouter = true }
         unsafe handle = try context.openSocket(type: isRouter ? ZMQ_ROUTER : ZMQ_DEALER, name: name)
         unsafe identityPart = .allocate(capacity: 1)
         unsafe zmq_msg_init(identityPart)
         try setOptions(limits)
-        switch role {
-        case .router:
+        if isRouter {
             // Without it, messages for unknown or full peers would vanish.
             try set(ZMQ_ROUTER_MANDATORY, 1)
             // A second connection of the same identity is an impostor or a ghost: the first one stays.
             try set(ZMQ_ROUTER_HANDOVER, 0)
-        case .dealer(_, let identity):
-            precondition(
-                identity.rawValue >> 56 != 0, "the first byte of a worker's identity is not zero: libzmq keeps those for itself")
-            var bytes = identity.rawValue.bigEndian
-            try check(unsafe zmq_setsockopt(handle, ZMQ_ROUTING_ID, &bytes, 8), "ZMQ_ROUTING_ID")
         }
+        switch role {
+        case .router: break
+        case .peer(_, let identity), .dealer(_, let identity): try setIdentity(identity)
+        }
+    }
+
+    private func setIdentity(_ identity: WorkerID) throws(TransportError) {
+        precondition(identity.rawValue >> 56 != 0, "the first byte of an identity is not zero: libzmq keeps those for itself")
+        var bytes = identity.rawValue.bigEndian
+        try check(unsafe zmq_setsockopt(handle, ZMQ_ROUTING_ID, &bytes, 8), "ZMQ_ROUTING_ID")
     }
 
     deinit {

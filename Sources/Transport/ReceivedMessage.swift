@@ -38,6 +38,13 @@ public final class ReceivedMessage: @unchecked Sendable {
         return try body(unsafe RawSpan(_unsafeBytes: bytes))
     }
 
+    /// Calls `body` with the memory of a part, which stays for as long as the message is kept.
+    @unsafe
+    public func withUnsafePart<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        precondition((0..<partCount).contains(index), "the message has no part of this number")
+        return unsafe body(UnsafeRawBufferPointer(start: zmq_msg_data(parts + index), count: zmq_msg_size(parts + index)))
+    }
+
     /// The bytes of a part.
     public func byteCount(ofPart index: Int) -> Int {
         precondition((0..<partCount).contains(index), "the message has no part of this number")

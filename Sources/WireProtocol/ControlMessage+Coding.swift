@@ -64,6 +64,7 @@ extension ControlMessage.Kind {
         case .coordinatorHeartbeat: .coordinatorHeartbeat(try decoder.decode(ControlMessage.CoordinatorHeartbeat.self, from: data))
         case .stop: .stop(try decoder.decode(ControlMessage.Stop.self, from: data))
         case .rejoin: .rejoin(try decoder.decode(ControlMessage.Rejoin.self, from: data))
+        case .peers: .peers(try decoder.decode(ControlMessage.Peers.self, from: data))
         case .statusRequest: .statusRequest(try decoder.decode(ControlMessage.StatusRequest.self, from: data))
         case .stopRequest: .stopRequest(try decoder.decode(ControlMessage.StopRequest.self, from: data))
         case .status: .status(try decoder.decode(ControlMessage.Status.self, from: data))

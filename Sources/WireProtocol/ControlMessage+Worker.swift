@@ -83,11 +83,15 @@ extension ControlMessage {
         public var dataDigest: String
         /// The digest of the parameter layout.
         public var layoutDigest: String
+        /// Where other workers reach this one's data socket; empty when it takes no connections.
+        public var dataEndpoint: String
 
         /// A message of these fields.
         public init(
-            blasConfiguration: String, blasCore: String, fingerprintDigest: String, dataDigest: String, layoutDigest: String
+            blasConfiguration: String, blasCore: String, fingerprintDigest: String, dataDigest: String, layoutDigest: String,
+            dataEndpoint: String = ""
         ) {
+            self.dataEndpoint = dataEndpoint
             self.blasConfiguration = blasConfiguration
             self.blasCore = blasCore
             self.fingerprintDigest = fingerprintDigest
@@ -95,7 +99,9 @@ extension ControlMessage {
             self.layoutDigest = layoutDigest
         }
 
-        enum CodingKeys: String, CodingKey { case blasConfiguration, blasCore, fingerprintDigest, dataDigest, layoutDigest }
+        enum CodingKeys: String, CodingKey {
+            case blasConfiguration, blasCore, fingerprintDigest, dataDigest, layoutDigest, dataEndpoint
+        }
     }
 
     /// A worker holds a whole version for the first time, and can be given work.
@@ -170,6 +176,7 @@ extension ControlMessage.Ready: ControlMessageBody {
         try fields.text("fingerprintDigest", fingerprintDigest, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("dataDigest", dataDigest, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("layoutDigest", layoutDigest, bytesMax: FieldChecker.nameBytesMax)
+        try fields.text("dataEndpoint", dataEndpoint, bytesMax: FieldChecker.nameBytesMax)
     }
 }
 

@@ -18,6 +18,7 @@ public enum ControlMessage: Hashable, Sendable {
     case coordinatorHeartbeat(CoordinatorHeartbeat)
     case stop(Stop)
     case rejoin(Rejoin)
+    case peers(Peers)
     // Between the coordinator and whoever watches it.
     case statusRequest(StatusRequest)
     case stopRequest(StopRequest)
@@ -42,6 +43,7 @@ public enum ControlMessage: Hashable, Sendable {
         case coordinatorHeartbeat = "coordinator-heartbeat"
         case stop
         case rejoin
+        case peers
         case statusRequest = "status-request"
         case stopRequest = "stop-request"
         case status
@@ -50,7 +52,8 @@ public enum ControlMessage: Hashable, Sendable {
         public var isFromWorker: Bool {
             switch self {
             case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: true
-            case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .statusRequest, .stopRequest, .status:
+            case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .peers, .statusRequest, .stopRequest,
+                .status:
                 false
             }
         }
@@ -71,6 +74,7 @@ public enum ControlMessage: Hashable, Sendable {
         case .coordinatorHeartbeat: .coordinatorHeartbeat
         case .stop: .stop
         case .rejoin: .rejoin
+        case .peers: .peers
         case .statusRequest: .statusRequest
         case .stopRequest: .stopRequest
         case .status: .status
@@ -92,6 +96,7 @@ public enum ControlMessage: Hashable, Sendable {
         case .coordinatorHeartbeat(let body): body
         case .stop(let body): body
         case .rejoin(let body): body
+        case .peers(let body): body
         case .statusRequest(let body): body
         case .stopRequest(let body): body
         case .status(let body): body

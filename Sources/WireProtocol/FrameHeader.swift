@@ -22,11 +22,28 @@ public struct FrameHeader: Hashable, Sendable {
         case resendRequest = 6
         /// One section of the state of `chunk` just before `step` applies.
         case snapshot = 7
+        /// A host of shards wants the state of its chunks at the timeline's first version, by the map of `generation`.
+        case shardRequest = 8
+        /// All chunks of the sender have reached version `step`, by the map of `generation`.
+        case applied = 9
+        /// The squared norms of the segments of the sender's chunks at `step`.
+        case norms = 10
+        /// `step` may be applied; the payload is the factor of the gradient.
+        case apply = 11
+        /// A snapshot is wanted of version `step`.
+        case captureRequest = 12
+        /// The sender cannot copy version `step` any more; the payload is the latest version of any of its chunks.
+        case captureMissed = 13
 
         /// Whether the frame is named by a node of the reduction tree.
         public var hasNode: Bool { self == .push || self == .statistics || self == .resendRequest }
         /// Whether the frame may carry a payload.
-        public var hasPayload: Bool { self == .push || self == .parameters || self == .statistics || self == .snapshot }
+        public var hasPayload: Bool {
+            switch self {
+            case .push, .parameters, .statistics, .snapshot, .norms, .apply, .captureMissed: true
+            case .attach, .parameterRequest, .resendRequest, .shardRequest, .applied, .captureRequest: false
+            }
+        }
     }
 
     /// How the elements of the payload are written, little-endian.
@@ -48,8 +65,14 @@ public struct FrameHeader: Hashable, Sendable {
         public static let last = Flags(rawValue: 1)
         /// The frame belongs to a probe: its `step` counts rounds, and its payload is a direction, a product or partial sums.
         public static let probe = Flags(rawValue: 2)
+        /// A snapshot's frame is of a version that was asked for.
+        public static let requested = Flags(rawValue: 4)
+        /// A snapshot's frame is of a version that may be probed, for the coordinator to probe it.
+        public static let probed = Flags(rawValue: 8)
+        /// The norms are those of a step that waits for `apply`.
+        public static let held = Flags(rawValue: 16)
         /// The bits that this version knows.
-        static let known: Flags = [.last, .probe]
+        static let known: Flags = [.last, .probe, .requested, .probed, .held]
     }
 
     /// What the frame is for.
@@ -103,7 +126,7 @@ public struct FrameHeader: Hashable, Sendable {
 
 extension FrameHeader {
     /// The version of the header and of the rules for data frames.
-    public static let protocolVersion: UInt16 = 1
+    public static let protocolVersion: UInt16 = 2
     /// Bytes of an encoded header, a multiple of 8.
     public static let byteCount = 64
     /// The first four bytes of every header, "PLMB".

@@ -100,7 +100,7 @@ struct StateBlockTests {
         let plan = try Self.problem(partitions: 3, clips: true).plan
         var computer = MicrobatchComputer(plan)
         let state = plan.initialState()
-        let (gradient, _) = computer.gradient(of: plan.tree.root, step: 0, parameters: state.parameters)
+        let (gradient, _) = computer.gradient(of: plan.tree.root, step: 0, parameters: state.parameters.span)
         var expected = 0.0
         for chunk in plan.chunks.chunks {
             for segment in chunk.segments where plan.network.layout.blocks[segment.block].role == .parameter {

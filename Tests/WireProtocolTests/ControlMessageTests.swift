@@ -33,6 +33,14 @@ struct ControlMessageTests {
         .stop(.init(ending: .interrupted, step: 600, reason: "Ctrl-C")),
         .synchronized(.init(step: 7)),
         .rejoin(.init(reason: "silent for 9 s")),
+        .peers(
+            .init(
+                timeline: Timeline(rawValue: 3), generation: Generation(rawValue: 7),
+                members: [
+                    .init(id: WorkerID(rawValue: 0xA1 << 56), endpoint: "10.0.0.7:7701"),
+                    .init(id: WorkerID(rawValue: .max), endpoint: ""),
+                ],
+                hosts: [WorkerID(rawValue: .max), WorkerID(rawValue: 0xA1 << 56)])),
         .statusRequest(.init()),
         .stopRequest(.init(reason: "plumb stop")),
         .status(

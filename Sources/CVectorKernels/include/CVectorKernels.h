@@ -82,6 +82,10 @@ void plumb_exchange(float *_Nonnull x, ptrdiff_t last, const ptrdiff_t *_Nonnull
 int plumb_tridiagonal_eigenvalues(
     double *_Nonnull d, double *_Nonnull e, size_t n, double *_Nonnull other_d, double *_Nonnull other_e, size_t other_n);
 
+// Copies past the caches, for what another core reads next; what has been written so is visible to others after `finish`.
+void plumb_streaming_copy(float *_Nonnull to, const float *_Nonnull from, size_t count);
+void plumb_streaming_finish(void);
+
 enum plumb_instruction_set { plumb_baseline = 0, plumb_haswell = 1, plumb_skylake_avx512 = 2 };
 
 /// The kernels compiled for `set`, or null when this machine (or this build) cannot run them.

@@ -1,0 +1,69 @@
+import ParameterServer
+import Training
+import Transport
+import WireProtocol
+
+/// With whom a worker exchanges what: the members, the hosts of shards, and the connections to them. Belongs to the data loop's thread.
+struct Exchange {
+    private let plan: TrainingPlan
+    private let identity: WorkerID
+    private let coordinator: Endpoint
+    private var members: Set<WorkerID> = []
+    /// Attachments of those who are not known as members yet.
+    private var postponed: [WorkerID: FrameHeader] = [:]
+    private static let postponedMax = 1024
+    /// Where chunks live, and on which timeline, by the membership of which generation.
+    private(set) var map: ShardMap
+    private(set) var timeline: Timeline?
+    private(set) var generation = Generation(rawValue: 0)
+
+    init(plan: TrainingPlan, identity: WorkerID, coordinator: Endpoint) {
+        (self.plan, self.identity, self.coordinator) = (plan, identity, coordinator)
+        map = ShardMap(plan.chunks, hosts: [.coordinator])
+    }
+
+    func start(_ port: inout LoopPort) throws { try port.await(.coordinator, at: coordinator) }
+
+    func isMember(_ peer: WorkerID) -> Bool { peer == .coordinator || members.contains(peer) }
+
+    func host(of chunk: ChunkIndex) -> WorkerID { map.host(of: chunk) }
+
+    /// Everybody who hosts something.
+    var everybody: [WorkerID] { map.everybody }
+
+    /// Keeps an attachment that has overtaken the news of its sender's admission.
+    mutating func postpone(_ header: FrameHeader, from peer: WorkerID) {
+        if postponed.count < Self.postponedMax { postponed[peer] = header }
+    }
+
+    /// The attachments that have been waiting for their senders' admission.
+    mutating func takePostponed() -> [(peer: WorkerID, header: FrameHeader)] {
+        let due = postponed.keys.filter { members.contains($0) }.sorted()
+        return due.compactMap { peer in postponed.removeValue(forKey: peer).map { (peer, $0) } }
+    }
+
+    /// Takes in who the members are and where shards live; returns what is wrong with it, in sentences.
+    ///
+    /// A connection is kept for as long as both ends are members: it serves in either direction, whoever made it. Of two hosts the one
+    /// with the smaller number connects; a worker that hosts nothing connects to the hosts.
+    mutating func take(_ peers: ControlMessage.Peers, _ port: inout LoopPort) -> [String] {
+        for gone in members.subtracting(peers.members.map(\.id)) { port.forget(gone) }
+        members = Set(peers.members.map(\.id)).subtracting([identity])
+        if peers.hosts.isEmpty { return [] }
+        if peers.generation != generation || peers.timeline != timeline {
+            map = ShardMap(plan.chunks, hosts: peers.hosts)
+            (timeline, generation) = (peers.timeline, peers.generation)
+        }
+        var complaints: [String] = []
+        let isHost = map.hosts.contains(identity)
+        for member in peers.members where member.id != identity {
+            let theyAre = map.hosts.contains(member.id)
+            guard isHost || theyAre else { continue }
+            let connects = theyAre && (!isHost || identity < member.id)
+            do { try port.await(member.id, at: connects ? try Endpoint(parsing: member.endpoint) : nil) } catch {
+                complaints.append("cannot connect to \(member.id) at '\(member.endpoint)': \(error)")
+            }
+        }
+        return complaints
+    }
+}

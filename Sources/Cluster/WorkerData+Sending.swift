@@ -1,0 +1,88 @@
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+import Transport
+import WireProtocol
+
+/// What leaves a worker; what is for its own shard does not.
+extension WorkerData {
+    /// Hands one chunk of a gradient to its host, which reads it where it lies.
+    mutating func push(_ name: PushName, _ gradient: FloatMemory, port: inout LoopPort) {
+        let range = plan.chunks.chunks[Int(name.chunk.rawValue)].range
+        let host = exchange.host(of: name.chunk)
+        if host == identity {
+            if name.timeline == shard?.timeline { shard?.push(name, gradient.borrowed(range)) }
+            return
+        }
+        let frame = FrameHeader(
+            kind: .push, timeline: name.timeline, generation: Generation(rawValue: 0), step: name.step, chunk: name.chunk,
+            node: name.node, count: range.count, sender: identity,
+            payloadChecksum: unsafe VectorKernels.checksum(gradient.floats(range).bytes))
+        send(frame, gradient, range, to: host, port: &port)
+    }
+
+    mutating func pushScalars(
+        _ scalars: [Double], of node: TreeNode, at step: Step, to chunk: ChunkIndex, flags: FrameHeader.Flags = [],
+        _ timeline: Timeline, port: inout LoopPort
+    ) {
+        let frame = FrameHeader(
+            kind: .statistics, flags: flags, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk,
+            node: node, sender: identity)
+        send(frame, scalars, to: .coordinator, port: &port)
+    }
+
+    /// A frame without a payload.
+    mutating func send(
+        _ kind: FrameHeader.Kind, _ timeline: Timeline, _ step: Step, _ chunk: ChunkIndex = ChunkIndex(rawValue: 0),
+        to host: WorkerID, port: inout LoopPort
+    ) {
+        if host == identity {
+            guard timeline == shard?.timeline else { return }
+            if kind == .attach { shard?.handle(.subscribed(identity, fromVersion: step)) }
+            if kind == .parameterRequest { shard?.handle(.parametersRequested(identity, version: step, chunks: [chunk])) }
+            return
+        }
+        send(
+            FrameHeader(
+                kind: kind, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk, sender: identity),
+            to: host, port: &port)
+    }
+
+    mutating func send(_ frame: FrameHeader, to host: WorkerID, port: inout LoopPort) {
+        let nothing: [UInt8] = []
+        unsafe send(frame, nothing.span.bytes, to: host, port: &port)
+    }
+
+    /// A frame of float64 numbers.
+    mutating func send(_ frame: FrameHeader, _ values: [Double], to host: WorkerID, port: inout LoopPort) {
+        let bits = values.map(\.bitPattern.littleEndian)
+        let payload = unsafe bits.span.bytes
+        var frame = frame
+        (frame.encoding, frame.count, frame.payloadChecksum) = (.f64, bits.count, VectorKernels.checksum(payload))
+        send(frame, payload, to: host, port: &port)
+    }
+
+    mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to host: WorkerID, port: inout LoopPort) {
+        frame.encode(into: &header)
+        do { try port.send(to: host, header, payload: payload) } catch {
+            outlets.rejected("a \(frame.kind) frame was not sent: \(error)")
+        }
+    }
+
+    /// A frame whose payload is read in `memory` itself until it has left.
+    mutating func send(_ frame: FrameHeader, _ memory: FloatMemory, _ range: Range<Int>, to host: WorkerID, port: inout LoopPort) {
+        frame.encode(into: &header)
+        let buffer = unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) }
+        do { try port.send(to: host, header, payload: buffer, range: range.lowerBound * 4..<range.upperBound * 4) } catch {
+            outlets.rejected("a \(frame.kind) frame was not sent: \(error)")
+        }
+    }
+}
+
+extension ReceivedMessage {
+    /// The float32 of a part, kept where they arrived.
+    func borrowedFloats(ofPart index: Int) -> BorrowedFloats {
+        unsafe withUnsafePart(index) { unsafe BorrowedFloats($0, of: self) }
+    }
+}
