@@ -73,9 +73,11 @@ extension Simulation {
 
     func keepForHub(_ slot: Int, _ name: CaptureName) {
         guard let host = slots[slot].process?.host, let sections = host.shard?.sections(of: name) else { return }
-        if host.outbox.isEmpty { host.outboxSince = now }
-        host.outbox.append((name, sections))
         sendToHub(slot, .captured(name, sections: sections))
+        guard keepsCopies else { return }
+        if host.outbox.isEmpty { host.outboxSince = now }
+        host.outbox.removeAll { $0.name == name }
+        host.outbox.append((name, sections))
     }
 
     /// Says again what nothing has come of.

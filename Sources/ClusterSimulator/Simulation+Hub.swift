@@ -55,13 +55,15 @@ extension Simulation {
 
     func receiveAtHub(_ host: WorkerID, _ report: HostReport, _ timeline: Timeline) throws {
         // What has arrived is let go by its host, whatever becomes of it here.
-        if case .captured(let name, _) = report { send(.hub(.captureTaken(name), timeline), to: host) }
+        if keepsCopies, case .captured(let name, _) = report { send(.hub(.captureTaken(name), timeline), to: host) }
         guard let coordinator, timeline == coordinator.shard.machine.timeline else { return reach("report of another timeline") }
         switch report {
         case .missing(let chunks):
             guard let base = coordinator.base else { return }
             for chunk in chunks { send(.hub(.install(chunk, version: base.version, base.state), timeline), to: host) }
-        case .applied(let version): try reported { $0.applied(host, version) }
+        case .applied(let version):
+            if !keepsCopies && lacksCopies(of: host, through: version) { return letGo(host) }
+            try reported { $0.applied(host, version) }
         case .reduced(let step, let norms):
             if let allowed = coordinator.allowed, step <= allowed.step {
                 reach("allowance told again")
@@ -80,6 +82,20 @@ extension Simulation {
             reach("capture missed")
             askForCapture(coordinator.ledger?.captureMissed(target: target, foremost: foremost))
         }
+    }
+
+    /// Whether copies that a host must have made by now are not here: on a link that keeps its order they have been lost.
+    private func lacksCopies(of host: WorkerID, through version: Step) -> Bool {
+        guard let coordinator, let ledger = coordinator.ledger, let map = maps[coordinator.shard.machine.timeline] else {
+            return false
+        }
+        let chunks = map.chunks(of: host)
+        return ledger.missingCopies(through: version).contains { coordinator.captures.lacks(chunks, of: $0.version, $0.occasion) }
+    }
+
+    private func letGo(_ host: WorkerID) {
+        reach("host let go for want of its copies")
+        post(.unreachable(host))
     }
 
     /// Takes a report, and tells the control thread what follows from it.

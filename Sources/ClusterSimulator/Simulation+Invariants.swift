@@ -103,8 +103,9 @@ extension Simulation {
     /// What is kept does not grow with faults.
     func checkMemory() throws {
         let plan = problem.plan
-        if let held = coordinator?.shard.machine.heldNodes, held > plan.chunks.frameCount * plan.tree.partitions {
-            throw violation("the shard holds \(held) nodes")
+        if let coordinator {
+            let held = coordinator.shard.machine.heldNodes
+            guard held <= plan.chunks.frameCount * plan.tree.partitions else { throw violation("the shard holds \(held) nodes") }
         }
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
@@ -112,9 +113,10 @@ extension Simulation {
             guard process.lane.count <= 2 * plan.tree.partitions, process.finished.count <= plan.tree.partitions else {
                 throw violation("worker \(slot) has \(process.lane.count) computations waiting")
             }
-            guard let host = process.host else { continue }
-            guard host.shard?.machine.heldNodes ?? 0 <= host.chunks.count * plan.tree.partitions else {
-                throw violation("the shard of worker \(slot) holds \(host.shard?.machine.heldNodes ?? 0) nodes")
+            guard let host = process.host, let shard = host.shard else { continue }
+            let held = shard.machine.heldNodes
+            guard held <= host.chunks.count * plan.tree.partitions else {
+                throw violation("the shard of worker \(slot) holds \(held) nodes")
             }
             // Nobody is further than one version before the coordinator's statistics; each may be copied for three occasions.
             guard host.outbox.count <= 9 * host.chunks.count else {

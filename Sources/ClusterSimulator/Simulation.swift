@@ -29,6 +29,8 @@ final class Simulation {
     let placement: ShardPlacement
     /// Workers that host shards at most.
     let hostsMax: Int
+    /// Whether hosts keep what they have copied until the coordinator has taken it; otherwise one whose copies do not come is let go.
+    let keepsCopies: Bool
     var now = 0
     var queue = EventQueue<Event>()
     var dice: Dice
@@ -73,6 +75,7 @@ final class Simulation {
         var choice = Dice(seed: seed, purpose: "hosts")
         // Mostly every worker that was there at the beginning; sometimes some only compute.
         hostsMax = choice.chance(0.25) ? choice.within(1...workers) : problem.plan.chunks.chunks.count
+        keepsCopies = choice.chance(0.5)
         self.placement = placement
         self.problem = problem
         self.workers = workers

@@ -121,6 +121,13 @@ extension ShardLedger {
         return copies
     }
 
+    /// The copies that are still to be put together of versions up to this one: a host that has reached it has sent its part of them.
+    public func missingCopies(through version: Step) -> [(version: Step, occasion: CaptureOccasion)] {
+        let next = told.map { $0 + 1 } ?? first
+        guard next <= version else { return [] }
+        return (next...version).flatMap(copies).filter { !copied.contains($0) }.map { ($0.version, $0.occasion) }
+    }
+
     /// Whether this copy is still to be put together: it is due or asked for, and has not been whole.
     public func awaits(_ version: Step, _ occasion: CaptureOccasion) -> Bool {
         if occasion == .requested { return capture?.target == version }

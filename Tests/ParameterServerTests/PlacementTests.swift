@@ -103,5 +103,11 @@ struct PlacementTests {
         }
         let copied = directives.filter { if case .capture = $0 { true } else { false } }
         #expect(copied == [.capture(chunk: chunk, version: 2, .requested)])
+        directives = []
+        machine.handle(.captureRequested(version: 2), into: &directives)
+        #expect(directives == copied, "asked again, it is copied again while it is there")
+        directives = []
+        machine.handle(.captureRequested(version: 1), into: &directives)
+        #expect(directives == [.reportCaptureMissed(target: 1, foremost: 2)])
     }
 }

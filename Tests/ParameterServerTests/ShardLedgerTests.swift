@@ -79,6 +79,7 @@ struct ShardLedgerTests {
         var ledger = try Self.ledger(captures: captures, probes: ProbeSchedule(every: 2, last: 9))
         Self.place(&ledger)
         #expect(ledger.awaits(0, .scheduled(complete: false)) && ledger.awaits(0, .probed))
+        #expect(ledger.missingCopies(through: 1).map(\.version) == [0, 0, 1] && ledger.missingCopies(through: 2).count == 5)
         #expect(!ledger.awaits(0, .scheduled(complete: true)) && !ledger.awaits(1, .probed) && !ledger.awaits(0, .requested))
         for host in [Self.a, Self.b] { ledger.reduced(host, step: 0, norms: []) { _ in 0 } }
         ledger.captured(0, .scheduled(complete: false))
