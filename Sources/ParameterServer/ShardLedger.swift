@@ -2,8 +2,8 @@
 /// the copies that have been made of versions.
 ///
 /// A report may come again, late, or never, when a later one says more; it counts once. What follows from the reports is told once, in
-/// an order that the coordinator's machine can take: a version before its norms, and neither before everything that was to be copied of
-/// the version is here. So a run cannot end, and a probe cannot begin, without the values that they are about.
+/// an order that the coordinator's machine can take: a version before its step's norms, those before the next version, and none before
+/// everything that was to be copied of the version is here. So a run cannot end, and a probe cannot begin, without the values that they are about.
 public struct ShardLedger: Sendable {
     /// What the coordinator's machine is to be told.
     public enum News: Hashable, Sendable {
@@ -11,7 +11,7 @@ public struct ShardLedger: Sendable {
         case placed
         /// `version` is in place everywhere.
         case applied(version: Step)
-        /// Every host has told the norms of `step`, for which it waits; in the plan's order.
+        /// Every host has told the norms of `step`; in the plan's order.
         case reduced(step: Step, norms: [Double])
     }
 
@@ -23,6 +23,11 @@ public struct ShardLedger: Sendable {
         var chunks: [ChunkIndex]
     }
 
+    private struct Norms: Sendable {
+        var byChunk: [[Double]]
+        var missing: Set<WorkerID>
+    }
+
     private struct Copy: Hashable, Sendable {
         var version: Step
         var occasion: CaptureOccasion
@@ -30,6 +35,7 @@ public struct ShardLedger: Sendable {
 
     private var hosts: [Host]
     private let statistics: ChunkIndex
+    private let chunkCount: Int
     private let first: Step
     private let captures: CaptureSchedule
     private let probes: ProbeSchedule
@@ -37,10 +43,9 @@ public struct ShardLedger: Sendable {
     private var told: Step?
     /// Whole copies of versions that have not been told.
     private var copied: Set<Copy> = []
-    /// By chunk, of the step whose norms are being gathered.
-    private var norms: [[Double]]
-    private var normsStep: Step?
-    private var normsMissing: Set<WorkerID> = []
+    /// Of steps whose norms were not handed out. A step that waits for nothing may be told of before another host's word on the one
+    /// before has come.
+    private var norms: [Step: Norms] = [:]
     /// The last step whose norms were handed out.
     private var reduced: Step?
     private var capture: (target: Step, margin: Step)?
@@ -49,7 +54,7 @@ public struct ShardLedger: Sendable {
     public init(map: ShardMap, plan: ChunkPlan, version: Step, captures: CaptureSchedule, probes: ProbeSchedule = .never) {
         hosts = map.everybody.map { Host(id: $0, version: nil, chunks: map.chunks(of: $0)) }
         statistics = plan.statistics
-        norms = Array(repeating: [], count: plan.chunks.count)
+        chunkCount = plan.chunks.count
         (first, self.captures, self.probes) = (version, captures, probes)
     }
 
@@ -74,37 +79,48 @@ public struct ShardLedger: Sendable {
         hosts[index].version = version
     }
 
-    /// The squared norms of the segments of all parameter chunks of `host`, in the plan's order; `counts` says how many each chunk has.
+    /// The squared norms of the segments of all parameter chunks of `host`, in the plan's order; `segments` says how many each chunk has.
     /// Whoever tells the norms of a step has reached its version.
     public mutating func reduced(_ host: WorkerID, step: Step, norms values: [Double], segments: (ChunkIndex) -> Int) {
         applied(host, step)
-        guard let index = hosts.firstIndex(where: { $0.id == host }), reduced.map({ $0 < step }) ?? true else { return }
+        guard let index = hosts.firstIndex(where: { $0.id == host }), step >= told ?? first, reduced.map({ $0 < step }) ?? true
+        else {
+            return
+        }
         let chunks = hosts[index].chunks.filter { $0 != statistics }
         guard chunks.reduce(0, { $0 + segments($1) }) == values.count else { return }
-        if normsStep != step {
-            if let normsStep, normsStep > step { return }
-            normsStep = step
-            normsMissing = Set(hosts.filter { $0.chunks.contains { $0 != statistics } }.map(\.id))
-        }
-        guard normsMissing.remove(host) != nil else { return }
+        var gathered =
+            norms[step]
+            ?? Norms(
+                byChunk: Array(repeating: [], count: chunkCount),
+                missing: Set(hosts.filter { $0.chunks.contains { $0 != statistics } }.map(\.id)))
+        guard gathered.missing.remove(host) != nil else { return }
         var next = 0
         for chunk in chunks {
-            norms[Int(chunk.rawValue)] = Array(values[next..<next + segments(chunk)])
+            gathered.byChunk[Int(chunk.rawValue)] = Array(values[next..<next + segments(chunk)])
             next += segments(chunk)
         }
+        norms[step] = gathered
+    }
+
+    /// A step before `version` whose norms others have told and `host` has not, which must have by the time it is there.
+    public func missingNorms(of host: WorkerID, before version: Step) -> Step? {
+        norms.filter { $0.key < version && $0.value.missing.contains(host) }.keys.min()
     }
 
     /// What has come to be true and was not told yet; ask until there is nothing, after every report and copy.
     public mutating func news() -> News? {
-        let next = told.map { $0 + 1 } ?? first
-        if let version, next <= version, copies(of: next).allSatisfy(copied.contains) {
-            defer { told = next }
-            for copy in copies(of: next) { copied.remove(copy) }
-            return told == nil ? .placed : .applied(version: next)
+        if let told, let gathered = norms[told] {
+            guard gathered.missing.isEmpty else { return nil }
+            norms[told] = nil
+            reduced = told
+            return .reduced(step: told, norms: gathered.byChunk.flatMap { $0 })
         }
-        guard let step = normsStep, step == told, normsMissing.isEmpty, reduced.map({ $0 < step }) ?? true else { return nil }
-        reduced = step
-        return .reduced(step: step, norms: norms.flatMap { $0 })
+        let next = told.map { $0 + 1 } ?? first
+        guard let version, next <= version, copies(of: next).allSatisfy(copied.contains) else { return nil }
+        defer { told = next }
+        for copy in copies(of: next) { copied.remove(copy) }
+        return told == nil ? .placed : .applied(version: next)
     }
 }
 

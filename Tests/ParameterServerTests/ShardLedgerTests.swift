@@ -73,6 +73,25 @@ struct ShardLedgerTests {
         #expect(Self.news(&ledger) == [.applied(version: 1), .reduced(step: 1, norms: [])])
     }
 
+    @Test("keeps the norms of steps that wait for nothing apart, and tells each before the next version")
+    func unheld() throws {
+        var ledger = try Self.ledger()
+        Self.place(&ledger)
+        _ = Self.news(&ledger)
+        // The first host's word on step 1 overtakes the second's on step 0.
+        ledger.applied(.coordinator, 2)
+        ledger.reduced(Self.a, step: 0, norms: [1, 3]) { _ in 1 }
+        ledger.applied(Self.a, 1)
+        ledger.reduced(Self.a, step: 1, norms: [4, 6]) { _ in 1 }
+        #expect(Self.news(&ledger).isEmpty && ledger.missingNorms(of: Self.b, before: 1) == 0)
+        #expect(ledger.missingNorms(of: Self.b, before: 0) == nil && ledger.missingNorms(of: Self.a, before: 9) == nil)
+        ledger.reduced(Self.b, step: 0, norms: [2]) { _ in 1 }
+        ledger.applied(Self.b, 2)
+        #expect(Self.news(&ledger) == [.reduced(step: 0, norms: [1, 2, 3]), .applied(version: 1)])
+        ledger.reduced(Self.b, step: 1, norms: [5]) { _ in 1 }
+        #expect(Self.news(&ledger) == [.reduced(step: 1, norms: [4, 5, 6])])
+    }
+
     @Test("tells neither a version nor its norms before what is copied of it is whole")
     func copies() throws {
         let captures = CaptureSchedule(parametersEvery: [1], completeEvery: 2, last: 9)
