@@ -61,6 +61,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CAllocator"),
+        .target(name: "CSharedMemory"),
         .target(name: "CVectorKernels"),
         .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
@@ -76,7 +77,7 @@ let package = Package(
         room("ShardKernels", uses: ["LinearAlgebra", "ParameterServer"]),
         room("Training", uses: ["ExperimentFile", "ShardKernels", "SpectralDiagnostics"]),
         room("WireProtocol", uses: ["ParameterServer", "Checksums"]),
-        room("Transport", uses: ["CZeroMQ", "WireProtocol"]),
+        room("Transport", uses: ["CSharedMemory", "CZeroMQ", "WireProtocol"]),
         room("RunStore", uses: ["Checksums", .product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
         room("ClusterSimulator", uses: ["ParameterServer", "ShardKernels", "Training", "RunStore"]),
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),

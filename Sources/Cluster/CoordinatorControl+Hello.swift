@@ -87,7 +87,7 @@ extension CoordinatorControl {
         let cluster = plan.experiment.cluster
         let welcome = ControlMessage.Welcome(
             workerName: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
-            dataEndpoint: "\(announcement.dataEndpoint)", timeline: machine.timeline, heartbeat: .seconds(cluster.heartbeatSeconds),
+            dataEndpoint: "\(announcement.dataEndpoint)", memory: announcement.memory, timeline: machine.timeline, heartbeat: .seconds(cluster.heartbeatSeconds),
             deadline: .seconds(cluster.livenessSeconds))
         send(.welcome(welcome), to: worker, port: &port)
     }
@@ -119,6 +119,7 @@ extension CoordinatorControl {
         }
         peer.isReady = true
         peer.dataEndpoint = ready.dataEndpoint
+        peer.memory = ready.memory
         peers[worker] = peer
         everJoined.insert(worker)
         handle(.joined(worker), port: &port)

@@ -36,6 +36,8 @@ struct RunAnnouncement: Sendable {
     var runName: String
     var experimentYAML: String
     var dataEndpoint: Endpoint
+    /// What processes of this host open the shard host's memory by.
+    var memory: String
     var fingerprint: NumericFingerprint
     var dataDigest: String
     var layoutDigest: String
@@ -52,6 +54,8 @@ struct CoordinatorControl: SocketHandler {
         var isReady = false
         /// Where other workers reach its data socket.
         var dataEndpoint = ""
+        /// What processes of its host open its memory by.
+        var memory = ""
     }
 
     let plan: TrainingPlan
@@ -217,14 +221,15 @@ extension CoordinatorControl {
                 "members": "\(row.members)", "step": "\(row.step)", "reason": "\(row.reason)",
             ])
         outlets.recorder(.membership(row, name: name(of: row.worker), host: peer?.host ?? ""))
-        if row.change == .joined { outlets.shard(.admitted(row.worker)) } else { peers[row.worker] = nil }
+        if row.change == .joined { outlets.shard(.admitted(row.worker, memory: peer?.memory ?? "")) } else { peers[row.worker] = nil }
     }
 
     /// Tells every member who the others are and where shards live; without effect while they live here.
     private func tellPeers(port: inout LoopPort) {
         guard plan.experiment.training.placement == .workers else { return }
         let members = machine.assignments.compactMap { member in
-            peers[member.worker].map { ControlMessage.Peers.Member(id: member.worker, endpoint: $0.dataEndpoint) }
+            peers[member.worker].map { ControlMessage.Peers.Member(
+                    id: member.worker, endpoint: $0.dataEndpoint, memory: $0.memory) }
         }
         let notice = ControlMessage.Peers(
             timeline: placement?.timeline ?? machine.timeline, generation: placement?.generation ?? Generation(rawValue: 0),

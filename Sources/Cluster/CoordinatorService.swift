@@ -61,17 +61,21 @@ public final class CoordinatorService: Sendable {
         let post = Outlet<CoordinatorPost>()
         context = try TransportContext()
         let fingerprint = try plan.fingerprint()
+        let memory = ExchangeMemory(
+            plan, isShared: plan.experiment.cluster.payloads == .auto && plan.experiment.training.placement == .coordinator)
         shard = try SocketLoop(
             name: "plumb-shard", context: context,
             role: .peer(bind: try Endpoint(host: options.bind.host, port: options.dataPort), identity: .coordinator),
             limits: plan.dataLimits
         ) {
-            ShardHost(plan: plan, version: tenure.version, timeline: tenure.timeline, state: tenure.state) { post.send(.shard($0)) }
+            ShardHost(plan: plan, memory: memory, version: tenure.version, timeline: tenure.timeline, state: tenure.state) {
+                post.send(.shard($0))
+            }
         }
         let host = options.advertisedHost.isEmpty ? shard.boundEndpoint.host : options.advertisedHost
         let announcement = RunAnnouncement(
             runName: plan.experiment.name, experimentYAML: plan.experiment.resolvedYAML(),
-            dataEndpoint: try Endpoint(host: host, port: shard.boundEndpoint.port), fingerprint: fingerprint,
+            dataEndpoint: try Endpoint(host: host, port: shard.boundEndpoint.port), memory: memory.name, fingerprint: fingerprint,
             dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest, build: options.build)
         let outlets = CoordinatorOutlets(
             shard: { [shard] post in try? shard.post(post) },

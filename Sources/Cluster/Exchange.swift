@@ -8,7 +8,12 @@ struct Exchange {
     private let plan: TrainingPlan
     private let identity: WorkerID
     private let coordinator: Endpoint
+    private let sharesMemory: Bool
     private var members: Set<WorkerID> = []
+    /// Whose memory this process has open, and who has its.
+    private(set) var memories: [WorkerID: PeerMemory] = [:]
+    private var readers: Set<WorkerID> = []
+    private let layout: ExchangeLayout
     /// Attachments of those who are not known as members yet.
     private var postponed: [WorkerID: FrameHeader] = [:]
     private static let postponedMax = 1024
@@ -17,14 +22,28 @@ struct Exchange {
     private(set) var timeline: Timeline?
     private(set) var generation = Generation(rawValue: 0)
 
-    init(plan: TrainingPlan, identity: WorkerID, coordinator: Endpoint) {
-        (self.plan, self.identity, self.coordinator) = (plan, identity, coordinator)
+    /// `memory` is the coordinator's; none is opened unless `sharesMemory`.
+    init(plan: TrainingPlan, identity: WorkerID, coordinator: Endpoint, memory: String, sharesMemory: Bool) {
+        (self.plan, self.identity, self.coordinator, self.sharesMemory) = (plan, identity, coordinator, sharesMemory)
+        layout = ExchangeLayout(plan)
+        if sharesMemory { memories[.coordinator] = PeerMemory(opening: memory, layout) }
         map = ShardMap(plan.chunks, hosts: [.coordinator])
     }
 
     func start(_ port: inout LoopPort) throws { try port.await(.coordinator, at: coordinator) }
 
     func isMember(_ peer: WorkerID) -> Bool { peer == .coordinator || members.contains(peer) }
+
+    /// Takes note of what a frame says of its sender's view.
+    mutating func note(_ header: FrameHeader, from peer: WorkerID) {
+        if header.flags.contains(.reads) { readers.insert(peer) }
+    }
+
+    /// Whether `peer` reads this process's memory.
+    func isReader(_ peer: WorkerID) -> Bool { readers.contains(peer) }
+
+    /// What every frame tells `peer` besides.
+    func flags(to peer: WorkerID) -> FrameHeader.Flags { memories[peer] == nil ? [] : .reads }
 
     func host(of chunk: ChunkIndex) -> WorkerID { map.host(of: chunk) }
 
@@ -47,7 +66,11 @@ struct Exchange {
     /// A connection is kept for as long as both ends are members: it serves in either direction, whoever made it. Of two hosts the one
     /// with the smaller number connects; a worker that hosts nothing connects to the hosts.
     mutating func take(_ peers: ControlMessage.Peers, _ port: inout LoopPort) -> [String] {
-        for gone in members.subtracting(peers.members.map(\.id)) { port.forget(gone) }
+        for gone in members.subtracting(peers.members.map(\.id)) {
+            port.forget(gone)
+            memories[gone] = nil
+            readers.remove(gone)
+        }
         members = Set(peers.members.map(\.id)).subtracting([identity])
         if peers.hosts.isEmpty { return [] }
         if peers.generation != generation || peers.timeline != timeline {
@@ -59,6 +82,7 @@ struct Exchange {
         for member in peers.members where member.id != identity {
             let theyAre = map.hosts.contains(member.id)
             guard isHost || theyAre else { continue }
+            if sharesMemory && memories[member.id] == nil { memories[member.id] = PeerMemory(opening: member.memory, layout) }
             let connects = theyAre && (!isHost || identity < member.id)
             do { try port.await(member.id, at: connects ? try Endpoint(parsing: member.endpoint) : nil) } catch {
                 complaints.append("cannot connect to \(member.id) at '\(member.endpoint)': \(error)")

@@ -10,7 +10,7 @@ import WireProtocol
 enum ShardPost: Sendable {
     case applyAllowed(step: Step, timeline: Timeline, clipScale: Double)
     /// A worker is a member: its frames count from now on.
-    case admitted(WorkerID)
+    case admitted(WorkerID, memory: String)
     /// A worker is no member any more: it is sent nothing, and its frames are dropped.
     case unsubscribed(WorkerID)
     case captureRequested
@@ -63,6 +63,10 @@ struct ShardHost: SocketHandler {
     var clipScale = 1.0
     private let firstVersion: Step
     private var members: Set<WorkerID> = []
+    /// What this process's neighbours read; whose memory it has open, and who has its.
+    let memory: ExchangeMemory
+    private var memories: [WorkerID: PeerMemory] = [:]
+    private var readers: Set<WorkerID> = []
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
@@ -72,9 +76,10 @@ struct ShardHost: SocketHandler {
 
     /// A host that begins with version `version` of `timeline`.
     init(
-        plan: TrainingPlan, version: Step, timeline: Timeline, state: OptimizerState, tell: @escaping @Sendable (ShardNews) -> Void
+        plan: TrainingPlan, memory: ExchangeMemory, version: Step, timeline: Timeline, state: OptimizerState,
+        tell: @escaping @Sendable (ShardNews) -> Void
     ) {
-        self.plan = plan
+        (self.plan, self.memory) = (plan, memory)
         self.tell = tell
         firstVersion = version
         let training = plan.experiment.training
@@ -87,7 +92,7 @@ struct ShardHost: SocketHandler {
                 captures: plan.captures, probes: plan.probes),
             timeline: timeline)
         probe = ProbeShard(plan: plan, timeline: timeline)
-        store = isHere ? ShardStore(plan: plan.chunks, update: plan.update, state: state) : nil
+        store = isHere ? ShardStore(plan: plan.chunks, update: plan.update, state: state, versions: memory.versions) : nil
         placement = ShardPlacementState(version: version, state: isHere ? nil : state)
         norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
         captures = CaptureAssembler(
@@ -95,6 +100,7 @@ struct ShardHost: SocketHandler {
     }
 
     mutating func started(port: inout LoopPort) {
+        stampAll(firstVersion)
         handle(.restored(version: firstVersion, timeline: machine.timeline), port: &port)
     }
 
@@ -105,14 +111,17 @@ struct ShardHost: SocketHandler {
             allowHosts(step, timeline, port: &port)
             handle(.applyAllowed(step: step, timeline: timeline), port: &port)
         case .place(let map, let timeline, let generation): place(map, timeline, generation)
-        case .admitted(let worker):
+        case .admitted(let worker, let memory):
             members.insert(worker)
+            if self.memory.outboxCount > 0 { memories[worker] = PeerMemory(opening: memory, self.memory.plan) }
             if let (version, timeline) = waiting.removeValue(forKey: worker) { attach(worker, version, timeline, port: &port) }
             if let (round, timeline) = waitingForProbes.removeValue(forKey: worker) {
                 attachToProbes(worker, round, timeline, port: &port)
             }
         case .unsubscribed(let worker):
             members.remove(worker)
+            memories[worker] = nil
+            readers.remove(worker)
             waiting[worker] = nil
             waitingForProbes[worker] = nil
             probe.unsubscribe(worker)
@@ -130,10 +139,12 @@ struct ShardHost: SocketHandler {
         norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
         captures = CaptureAssembler(
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
+        for chunk in plan.chunks.chunks { for next in version...version + 1 { memory.willWrite(chunk.index, next) } }
         store?.restore(state)
         placement = ShardPlacementState(version: version, state: store == nil ? state : nil)
         probe.restart(timeline: timeline)
         tell(.restored(version: version, timeline: timeline))
+        stampAll(version, timeline)
         handle(.restored(version: version, timeline: timeline), port: &port)
     }
 
@@ -143,6 +154,7 @@ struct ShardHost: SocketHandler {
             let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
             try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
             guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
+            if header.flags.contains(.reads) { readers.insert(peer) }
             if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
             guard header.kind == .attach, waiting.count + waitingForProbes.count < Self.waitingMax else {
                 throw RejectedFrame.stranger
@@ -170,9 +182,22 @@ struct ShardHost: SocketHandler {
             guard let node = header.node else { return }
             try checkShape(header)
             let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
+            if header.flags.contains(.shared) {
+                let value = memories[peer]?.gradient(header.chunk, header.step, header.timeline, outbox: Int(header.section))
+                // One that is not there any more is of a step that has been applied.
+                if let value { push(name, .floats(value), from: peer, port: &port) }
+                return
+            }
+            if header.kind == .push {
+                let value = message.borrowedFloats(ofPart: 1)
+                guard VectorKernels.checksum(value.bytes(0..<value.count)) == header.payloadChecksum else {
+                    throw RejectedFrame.checksum(header.kind)
+                }
+                return push(name, .floats(value), from: peer, port: &port)
+            }
             try message.withPart(1) { payload in
                 guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
-                push(name, payload, from: peer, port: &port)
+                push(name, .doubles(Self.doubles(payload)), from: peer, port: &port)
             }
         case .shardRequest, .applied, .norms, .captureMissed, .snapshot: try takeFromHost(header, message, peer, port: &port)
         case .parameters, .resendRequest, .apply, .captureRequest: throw RejectedFrame.misdirected(header.kind)
@@ -204,18 +229,30 @@ struct ShardHost: SocketHandler {
 // MARK: - Carrying out directives
 
 extension ShardHost {
-    private mutating func push(_ name: PushName, _ payload: RawSpan, from peer: WorkerID, port: inout LoopPort) {
+    private enum Pushed {
+        /// To be read where they lie.
+        case floats(BorrowedFloats)
+        case doubles([Double])
+    }
+
+    /// All chunks hold `version` of the timeline.
+    private func stampAll(_ version: Step, _ timeline: Timeline? = nil) {
+        if store == nil { return }
+        for chunk in plan.chunks.chunks { memory.didWrite(chunk.index, version, timeline ?? machine.timeline) }
+    }
+
+    private mutating func push(_ name: PushName, _ value: Pushed, from peer: WorkerID, port: inout LoopPort) {
         machine.handle(.pushed(name), into: &directives)
         for directive in directives {
             guard case .accept(let chunk, let merging, let yields) = directive else {
                 carryOut(directive, port: &port)
                 continue
             }
-            if chunk == plan.chunks.statistics {
+            switch value {
+            case .doubles(let values):
                 contributions.accept(name.node, from: peer)
-                statistics.accept(Self.doubles(payload), merging: merging, yields: yields)
-            } else {
-                store?.accept(chunk: chunk, payload: payload, merging: merging, yields: yields)
+                statistics.accept(values, merging: merging, yields: yields)
+            case .floats(let values): store?.accept(chunk: chunk, borrowing: values, merging: merging, yields: yields)
             }
         }
         directives.removeAll(keepingCapacity: true)
@@ -241,7 +278,9 @@ extension ShardHost {
         case .rooted(let chunk, let step): collectNorms(chunk, step)
         case .reportReduced(let step): tell(.reduced(step: step, squaredNorms: norms.take()))
         case .apply(let chunk, let step):
+            memory.willWrite(chunk, step + 1)
             store?.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+            memory.didWrite(chunk, step + 1, machine.timeline)
         case .deliverStatistics(let step):
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
         case .capture(let chunk, let version, let occasion):
@@ -260,18 +299,28 @@ extension ShardHost {
         if !machine.configuration.isHeld(step) && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
     }
 
-    mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
+    mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ targets: [WorkerID], port: inout LoopPort) {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
         let memory = store?.versions[version] ?? FloatMemory(count: 0)
-        let frame = FrameHeader(
+        var (payload, checksum): (PayloadBuffer?, UInt32) = (nil, 0)
+        var frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
-            count: range.count, sender: .coordinator, payloadChecksum: unsafe VectorKernels.checksum(memory.floats(range).bytes))
-        let header = frame.encoded()
-        let payload = unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) }
-        for reader in readers {
+            count: range.count, sender: .coordinator)
+        for reader in targets {
+            frame.flags = memories[reader] == nil ? [] : .reads
             do {
-                try port.send(to: reader, header, payload: payload, range: range.lowerBound * 4..<range.upperBound * 4)
+                if !isStatistics && readers.contains(reader) {
+                    frame.flags.insert(.shared)
+                    frame.payloadChecksum = 0
+                    try port.send(to: reader, frame.encoded())
+                } else {
+                    let bytes = payload ?? (unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) })
+                    if payload == nil { checksum = unsafe VectorKernels.checksum(memory.floats(range).bytes) }
+                    payload = bytes
+                    frame.payloadChecksum = checksum
+                    try port.send(to: reader, frame.encoded(), payload: bytes, range: range.lowerBound * 4..<range.upperBound * 4)
+                }
             } catch { tell(.unreachable(reader, reason: "\(error)")) }
         }
     }

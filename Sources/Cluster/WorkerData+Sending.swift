@@ -15,11 +15,26 @@ extension WorkerData {
             if name.timeline == shard?.timeline { shard?.push(name, gradient.borrowed(range)) }
             return
         }
-        let frame = FrameHeader(
-            kind: .push, timeline: name.timeline, generation: Generation(rawValue: 0), step: name.step, chunk: name.chunk,
-            node: name.node, count: range.count, sender: identity,
-            payloadChecksum: unsafe VectorKernels.checksum(gradient.floats(range).bytes))
+        var frame = FrameHeader(
+            kind: .push, flags: exchange.flags(to: host), timeline: name.timeline, generation: Generation(rawValue: 0),
+            step: name.step, chunk: name.chunk, node: name.node, count: range.count, sender: identity)
+        if exchange.isReader(host), let outbox = outbox(for: name.node) {
+            memory.post(gradient, name.chunk, name.step, name.timeline, outbox: outbox)
+            frame.flags.insert(.shared)
+            frame.section = UInt16(outbox)
+            return send(frame, to: host, port: &port)
+        }
+        frame.payloadChecksum = unsafe VectorKernels.checksum(gradient.floats(range).bytes)
         send(frame, gradient, range, to: host, port: &port)
+    }
+
+    /// A node keeps its outbox for as long as its step: what is pushed again is the same.
+    private mutating func outbox(for node: TreeNode) -> Int? {
+        if let outbox = nodeOutboxes[node] { return outbox }
+        guard nodeOutboxes.count < memory.outboxCount else { return nil }
+        let outbox = nodeOutboxes.count
+        nodeOutboxes[node] = outbox
+        return outbox
     }
 
     mutating func pushScalars(
@@ -45,7 +60,8 @@ extension WorkerData {
         }
         send(
             FrameHeader(
-                kind: kind, timeline: timeline, generation: Generation(rawValue: 0), step: step, chunk: chunk, sender: identity),
+                kind: kind, flags: exchange.flags(to: host), timeline: timeline, generation: Generation(rawValue: 0), step: step,
+                chunk: chunk, sender: identity),
             to: host, port: &port)
     }
 

@@ -17,7 +17,7 @@ extension WorkerData {
         arrived.removeAll()
         let chunks = exchange.map.chunks(of: identity)
         guard !chunks.isEmpty else { return }
-        shard = WorkerShard(plan: plan, chunks: chunks, timeline: timeline, generation: exchange.generation, versions: versions)
+        shard = WorkerShard(plan: plan, chunks: chunks, timeline: timeline, generation: exchange.generation, memory: memory)
         requestShard(port: &port)
     }
 
@@ -49,7 +49,14 @@ extension WorkerData {
             guard let node = header.node else { return }
             try checkChunk(header, isOf: shard)
             let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
-            shard.push(name, try checkedPayload(header, message))
+            if header.flags.contains(.shared) {
+                let memory = exchange.memories[peer]
+                let outbox = Int(header.section)
+                // One that is not there any more is of a step that has been applied.
+                if let value = memory?.gradient(header.chunk, header.step, header.timeline, outbox: outbox) { shard.push(name, value) }
+            } else {
+                shard.push(name, try checkedPayload(header, message))
+            }
         case .snapshot:
             guard peer == .coordinator else { throw RejectedFrame.misdirected(header.kind) }
             guard header.generation == shard.generation else { return }
@@ -74,7 +81,7 @@ extension WorkerData {
             throw RejectedFrame.unknownChunk(header.chunk.rawValue)
         }
         let expected = plan.chunks.chunks[Int(header.chunk.rawValue)].range.count
-        guard header.encoding == .f32, header.count == expected, Int(header.section) < shard.store.sectionCount else {
+        guard header.encoding == .f32, header.count == expected, header.kind != .snapshot || Int(header.section) < shard.store.sectionCount else {
             throw RejectedFrame.shape(count: header.count, expected: expected)
         }
     }
@@ -107,12 +114,14 @@ extension WorkerData {
     private mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ readers: [WorkerID], port: inout LoopPort) {
         guard let shard else { return }
         let range = plan.chunks.chunks[Int(chunk.rawValue)].range
-        var frame: FrameHeader?
+        let memory = versions[version]
+        var checksum: UInt32?
         for reader in readers {
             if reader == identity {
                 arrived.append((chunk, version))
                 continue
             }
+<<<<<<< HEAD
             let memory = versions[version]
             let header =
                 frame
@@ -121,6 +130,19 @@ extension WorkerData {
                     count: range.count, sender: identity, payloadChecksum: unsafe VectorKernels.checksum(memory.floats(range).bytes)
                 )
             frame = header
+=======
+            var header = FrameHeader(
+                kind: .parameters, flags: exchange.flags(to: reader), timeline: shard.timeline, generation: shard.generation,
+                step: version, chunk: chunk, count: range.count, sender: identity)
+            if exchange.isReader(reader) {
+                header.flags.insert(.shared)
+                send(header, to: reader, port: &port)
+                continue
+            }
+            let sum = checksum ?? (unsafe VectorKernels.checksum(memory.floats(range).bytes))
+            checksum = sum
+            header.payloadChecksum = sum
+>>>>>>> limit
             send(header, memory, range, to: reader, port: &port)
         }
     }

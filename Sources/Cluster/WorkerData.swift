@@ -41,8 +41,11 @@ struct WorkerData: SocketHandler {
     let outlets: WorkerOutlets
     let failpoint: Failpoint?
     var machine: WorkerMachine
-    /// The version in use, which lanes read, and the one that arrives.
-    let versions: ParameterVersions
+    /// The version in use, which lanes read, and the one that arrives; and the outboxes.
+    let memory: ExchangeMemory
+    var versions: ParameterVersions { memory.versions }
+    /// By node that is pushed in the present step, its outbox.
+    var nodeOutboxes: [TreeNode: Int] = [:]
     var exchange: Exchange
     var shard: WorkerShard?
     /// Chunks that the shard here has made, for the worker's machine to take note of.
@@ -62,13 +65,15 @@ struct WorkerData: SocketHandler {
     /// How long the next version may stay incomplete before the worker asks for what it misses.
     private static let patience: Duration = .seconds(5)
 
-    init(plan: TrainingPlan, identity: WorkerID, coordinator: Endpoint, outlets: WorkerOutlets, failpoint: Failpoint? = nil) {
+    init(
+        plan: TrainingPlan, identity: WorkerID, exchange: Exchange, memory: ExchangeMemory, outlets: WorkerOutlets,
+        failpoint: Failpoint? = nil
+    ) {
         (self.failpoint, self.plan, self.identity, self.outlets) = (failpoint, plan, identity, outlets)
+        (self.exchange, self.memory) = (exchange, memory)
         machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
-        exchange = Exchange(plan: plan, identity: identity, coordinator: coordinator)
         probe = ProbeFollower(plan: plan)
         probeFrames = plan.probeFrames
-        versions = ParameterVersions(count: plan.network.layout.count)
     }
 
     mutating func started(port: inout LoopPort) {
@@ -125,6 +130,7 @@ struct WorkerData: SocketHandler {
                 if header.kind == .attach { return exchange.postpone(header, from: peer) }
                 throw RejectedFrame.stranger
             }
+            exchange.note(header, from: peer)
             try take(header, message, from: peer, port: &port)
         } catch { outlets.rejected("\(error)") }
         settle(port: &port)
@@ -136,7 +142,7 @@ struct WorkerData: SocketHandler {
         switch header.kind {
         case .parameters:
             try checkShape(header)
-            try store(header, message, port: &port)
+            try store(header, message, from: peer, port: &port)
         case .push, .attach, .parameterRequest, .snapshot, .apply, .captureRequest:
             try takeForShard(header, message, from: peer, port: &port)
         case .statistics, .resendRequest, .shardRequest, .applied, .norms, .captureMissed:
@@ -161,25 +167,28 @@ struct WorkerData: SocketHandler {
         }
     }
 
-    private mutating func store(_ header: FrameHeader, _ message: ReceivedMessage, port: inout LoopPort) throws {
-        let isWhole = message.partCount < 2 || message.withPart(1) { VectorKernels.checksum($0) == header.payloadChecksum }
-        guard isWhole else { throw RejectedFrame.checksum(header.kind) }
-        machine.handle(
-            .parametersArrived(chunk: header.chunk, version: header.step, timeline: header.timeline), into: &directives)
-        for directive in directives {
-            if case .store(let chunk, let version) = directive { store(chunk, version, message) }
-            carryOut(directive, port: &port)
+    /// What is not awaited is not read: its place may hold a later version.
+    private mutating func store(
+        _ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort
+    ) throws {
+        let (chunk, version, timeline) = (header.chunk, header.step, header.timeline)
+        guard machine.awaits(chunk, version: version, timeline: timeline) else { return }
+        if chunk != plan.chunks.statistics {
+            let target = versions[version]
+            if header.flags.contains(.shared) {
+                // It falls behind, and is told of a later version.
+                guard exchange.memories[peer]?.copy(chunk, version, timeline, to: target) == true else { return }
+            } else {
+                try message.withPart(1) { payload in
+                    var part = target.mutableFloats(plan.chunks.chunks[Int(chunk.rawValue)].range)
+                    VectorKernels.copy(bytes: payload, into: &part)
+                    guard unsafe VectorKernels.checksum(part.span.bytes) == header.payloadChecksum else {
+                        throw RejectedFrame.checksum(header.kind)
+                    }
+                }
+            }
         }
-        directives.removeAll(keepingCapacity: true)
-    }
-
-    private func store(_ chunk: ChunkIndex, _ version: Step, _ message: ReceivedMessage) {
-        if chunk == plan.chunks.statistics { return }
-        let memory = versions[version]
-        message.withPart(1) { payload in
-            var target = memory.mutableFloats(plan.chunks.chunks[Int(chunk.rawValue)].range)
-            VectorKernels.copy(bytes: payload, into: &target)
-        }
+        handle(.parametersArrived(chunk: chunk, version: version, timeline: timeline), port: &port)
     }
 
     private mutating func handle(_ event: WorkerMachine.Event, port: inout LoopPort) {
@@ -196,9 +205,11 @@ struct WorkerData: SocketHandler {
         case .drop, .release: break
         case .subscribe(let version, let timeline):
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
+            nodeOutboxes = [:]
         case .reportSynchronized(let version): outlets.synchronized(version)
         case .advance(let version):
             if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
+            nodeOutboxes.removeAll(keepingCapacity: true)
             probe.hold(version, into: &probeDirectives)
             carryOutProbe(port: &port)
             reportProgress()

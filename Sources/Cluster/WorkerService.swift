@@ -97,12 +97,19 @@ public struct WorkerService: Sendable {
             lane: { lane.compute($0) }, progressed: { try? control.post(.progressed($0)) },
             synchronized: { try? control.post(.synchronized($0)) },
             rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) })
-        let hub = try Endpoint(parsing: welcome.dataEndpoint)
+        let sharesMemory = plan.experiment.cluster.payloads == .auto
+        let memory = ExchangeMemory(plan, isShared: sharesMemory)
+        let exchange = Exchange(
+            plan: plan, identity: identity, coordinator: try Endpoint(parsing: welcome.dataEndpoint), memory: welcome.memory,
+            sharesMemory: sharesMemory)
         let hostsShards = plan.experiment.training.placement == .workers
         let data = try SocketLoop(
             name: "plumb-data", context: context,
             role: .peer(bind: hostsShards ? try dataBind() : nil, identity: identity), limits: plan.dataLimits
-        ) { WorkerData(plan: plan, identity: identity, coordinator: hub, outlets: outlets, failpoint: failpoint) }
+        ) { 
+            WorkerData(
+                plan: plan, identity: identity, exchange: exchange, memory: memory, outlets: outlets, failpoint: failpoint)
+        }
         lane.start(plan) { try? data.post($0) }
         defer {
             lane.stop()
@@ -114,7 +121,7 @@ public struct WorkerService: Sendable {
                 .init(
                     blasConfiguration: fingerprint.blasConfiguration, blasCore: fingerprint.blasCore,
                     fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest,
-                    dataEndpoint: hostsShards ? try advertised(data.boundEndpoint) : "")))
+                    dataEndpoint: hostsShards ? try advertised(data.boundEndpoint) : "", memory: memory.name)))
         return try follow(news, data, log)
     }
 

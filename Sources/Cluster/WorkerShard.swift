@@ -25,6 +25,7 @@ final class WorkerShard {
     let timeline: Timeline
     /// Of the map that this shard is of.
     let generation: Generation
+    private let memory: ExchangeMemory
     private(set) var store: ShardStore
     private var machine: ShardMachine
     private var norms: NormCollector
@@ -36,9 +37,10 @@ final class WorkerShard {
     private var reported: (applied: Step?, norms: (step: Step, values: [Double])?) = (nil, nil)
     var effects: [WorkerShardEffect] = []
 
-    init(plan: TrainingPlan, chunks: [ChunkIndex], timeline: Timeline, generation: Generation, versions: ParameterVersions) {
+    init(plan: TrainingPlan, chunks: [ChunkIndex], timeline: Timeline, generation: Generation, memory: ExchangeMemory) {
         (self.plan, self.timeline, self.generation) = (plan, timeline, generation)
-        store = ShardStore(plan: plan.chunks, update: plan.update, versions: versions)
+        self.memory = memory
+        store = ShardStore(plan: plan.chunks, update: plan.update, versions: memory.versions)
         let training = plan.experiment.training
         machine = ShardMachine(
             .init(
@@ -56,10 +58,13 @@ final class WorkerShard {
     /// Puts one section of a chunk of the timeline's first version in place; the last one starts the shard.
     func install(_ section: Int, of chunk: ChunkIndex, version: Step, _ payload: RawSpan) {
         guard missing?[chunk]?.remove(section) != nil else { return }
+        memory.willWrite(chunk, version)
+        memory.willWrite(chunk, version + 1)
         store.install(section, of: chunk, payload)
         if missing?[chunk]?.isEmpty == true { missing?[chunk] = nil }
         guard missing?.isEmpty == true else { return }
         missing = nil
+        for chunk in machine.configuration.chunks { memory.didWrite(chunk, version, timeline) }
         handle(.restored(version: version, timeline: timeline))
     }
 
@@ -107,7 +112,9 @@ final class WorkerShard {
             reported.norms = (step, values)
             effects.append(.norms(step: step, isHeld: true, values))
         case .apply(let chunk, let step):
+            memory.willWrite(chunk, step + 1)
             store.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+            memory.didWrite(chunk, step + 1, timeline)
         case .capture(let chunk, let version, let occasion): effects.append(.capture(chunk: chunk, version: version, occasion))
         case .reportCaptureMissed(let target, let foremost): effects.append(.captureMissed(target: target, foremost: foremost))
         case .publish(let chunk, let version, let readers):

@@ -8,6 +8,15 @@ public struct ClusterSpecification: Hashable, Sendable {
     public var livenessSeconds: Double
     /// Seconds within which the first workers must have joined.
     public var joinSeconds: Double
+    /// How payloads travel between processes of one host.
+    public enum Payloads: String, CaseIterable, Hashable, Sendable {
+        /// Through shared memory, where both sides can; over the socket otherwise.
+        case auto
+        /// Over the socket, as between hosts.
+        case tcp
+    }
+
+    public var payloads: Payloads
     /// OpenBLAS's name of the kernels that every process must use; nil leaves the choice to each machine.
     public var blasCore: String?
 }
@@ -18,6 +27,7 @@ extension ClusterSpecification {
         heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.25...3600)
         livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.5...36_000)
         joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
+        payloads = try section.choice("payloads", default: .auto)
         blasCore = try section.text("blasCore").flatMap { $0 == "none" ? nil : $0 }
         guard livenessSeconds >= 2 * heartbeatSeconds else {
             throw section.refusal(
@@ -30,6 +40,7 @@ extension ClusterSpecification {
         [
             ("workers", .plain("\(workers)")), ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
             ("livenessSeconds", .plain("\(livenessSeconds)")), ("joinSeconds", .plain("\(joinSeconds)")),
+            ("payloads", .plain(payloads.rawValue)),
             ("blasCore", blasCore.map { .text($0) } ?? .plain("none")),
         ]
     }

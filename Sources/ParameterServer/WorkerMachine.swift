@@ -77,6 +77,13 @@ public struct WorkerMachine: Sendable {
         return incoming.present.indices.filter { !incoming.present[$0] }.map { ChunkIndex(rawValue: UInt32($0)) }
     }
 
+    /// Whether `.parametersArrived` would be answered by `.store`.
+    public func awaits(_ chunk: ChunkIndex, version: Step, timeline: Timeline) -> Bool {
+        guard timeline == self.timeline, let incoming, Int(chunk.rawValue) < frameCount else { return false }
+        if version > incoming.version { return computing.isEmpty }
+        return version == incoming.version && !incoming.present[Int(chunk.rawValue)]
+    }
+
     /// Takes one event; appends what must be done to `directives`.
     public mutating func handle(_ event: Event, into directives: inout [Directive]) {
         switch event {

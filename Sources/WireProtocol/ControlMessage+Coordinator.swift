@@ -11,6 +11,8 @@ extension ControlMessage {
         public var runName: String
         /// Where the shard host listens.
         public var dataEndpoint: String
+        /// What processes of its host open the shard host's memory by; empty when they cannot.
+        public var memory: String
         /// The history that the run writes.
         public var timeline: Timeline
         /// The period of heartbeats.
@@ -20,10 +22,10 @@ extension ControlMessage {
 
         /// A message of these fields.
         public init(
-            workerName: String, experimentYAML: String, runName: String, dataEndpoint: String, timeline: Timeline,
-            heartbeat: Duration,
-            deadline: Duration
+            workerName: String, experimentYAML: String, runName: String, dataEndpoint: String, memory: String = "",
+            timeline: Timeline, heartbeat: Duration, deadline: Duration
         ) {
+            self.memory = memory
             self.workerName = workerName
             self.experimentYAML = experimentYAML
             self.runName = runName
@@ -34,7 +36,7 @@ extension ControlMessage {
         }
 
         enum CodingKeys: String, CodingKey {
-            case workerName, experimentYAML, runName, dataEndpoint, timeline
+            case workerName, experimentYAML, runName, dataEndpoint, memory, timeline
             case heartbeat = "heartbeatMilliseconds"
             case deadline = "deadlineMilliseconds"
         }
@@ -46,6 +48,7 @@ extension ControlMessage {
             experimentYAML = try fields.decode(String.self, forKey: .experimentYAML)
             runName = try fields.decode(String.self, forKey: .runName)
             dataEndpoint = try fields.decode(String.self, forKey: .dataEndpoint)
+            memory = try fields.decode(String.self, forKey: .memory)
             timeline = Timeline(rawValue: try fields.decode(UInt32.self, forKey: .timeline))
             heartbeat = .milliseconds(try fields.decode(Int32.self, forKey: .heartbeat))
             deadline = .milliseconds(try fields.decode(Int32.self, forKey: .deadline))
@@ -58,6 +61,7 @@ extension ControlMessage {
             try fields.encode(experimentYAML, forKey: .experimentYAML)
             try fields.encode(runName, forKey: .runName)
             try fields.encode(dataEndpoint, forKey: .dataEndpoint)
+            try fields.encode(memory, forKey: .memory)
             try fields.encode(timeline.rawValue, forKey: .timeline)
             try fields.encode(milliseconds(heartbeat), forKey: .heartbeat)
             try fields.encode(milliseconds(deadline), forKey: .deadline)
@@ -162,6 +166,7 @@ extension ControlMessage.Welcome: ControlMessageBody {
         try fields.text("experimentYAML", experimentYAML, bytesMax: FieldChecker.experimentBytesMax)
         try fields.text("runName", runName, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("dataEndpoint", dataEndpoint, bytesMax: FieldChecker.nameBytesMax)
+        try fields.text("memory", memory, bytesMax: FieldChecker.nameBytesMax)
         try fields.number("heartbeatMilliseconds", milliseconds(heartbeat), in: 1...FieldChecker.millisecondsMax)
         try fields.number("deadlineMilliseconds", milliseconds(deadline), in: 1...FieldChecker.millisecondsMax)
     }

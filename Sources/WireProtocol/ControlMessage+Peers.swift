@@ -9,20 +9,24 @@ extension ControlMessage {
             public var id: WorkerID
             /// Where it takes connections for data; empty when it does not.
             public var endpoint: String
+            /// What processes of its host open its memory by; empty when they cannot.
+            public var memory: String
 
             /// A member of these fields.
-            public init(id: WorkerID, endpoint: String) {
+            public init(id: WorkerID, endpoint: String, memory: String) {
+                self.memory = memory
                 self.id = id
                 self.endpoint = endpoint
             }
 
-            enum CodingKeys: String, CodingKey { case id, endpoint }
+            enum CodingKeys: String, CodingKey { case id, endpoint, memory }
 
             /// Reads the fields.
             public init(from decoder: any Decoder) throws {
                 let fields = try decoder.container(keyedBy: CodingKeys.self)
                 id = try fields.decode(HexadecimalNumber.self, forKey: .id).workerID
                 endpoint = try fields.decode(String.self, forKey: .endpoint)
+                memory = try fields.decode(String.self, forKey: .memory)
             }
 
             /// Writes the fields.
@@ -30,6 +34,7 @@ extension ControlMessage {
                 var fields = encoder.container(keyedBy: CodingKeys.self)
                 try fields.encode(HexadecimalNumber(id), forKey: .id)
                 try fields.encode(endpoint, forKey: .endpoint)
+                try fields.encode(memory, forKey: .memory)
             }
         }
 
@@ -75,7 +80,10 @@ extension ControlMessage {
 extension ControlMessage.Peers: ControlMessageBody {
     func check(_ fields: FieldChecker) throws(ControlMessageError) {
         try fields.number("members.count", members.count, in: 0...FrameHeader.partitionsMax)
-        for member in members { try fields.text("members.endpoint", member.endpoint, bytesMax: FieldChecker.nameBytesMax) }
+        for member in members {
+            try fields.text("members.endpoint", member.endpoint, bytesMax: FieldChecker.nameBytesMax)
+            try fields.text("members.memory", member.memory, bytesMax: FieldChecker.nameBytesMax)
+        }
         try fields.number("hosts.count", hosts.count, in: 0...FrameHeader.partitionsMax)
         guard Set(hosts).count == hosts.count else {
             throw .value(kind: fields.kind, field: "hosts", found: "a host twice", allowed: "every host once")

@@ -85,12 +85,15 @@ extension ControlMessage {
         public var layoutDigest: String
         /// Where other workers reach this one's data socket; empty when it takes no connections.
         public var dataEndpoint: String
+        /// What processes of its host open its memory by; empty when they cannot.
+        public var memory: String
 
         /// A message of these fields.
         public init(
             blasConfiguration: String, blasCore: String, fingerprintDigest: String, dataDigest: String, layoutDigest: String,
-            dataEndpoint: String = ""
+            dataEndpoint: String = "", memory: String = ""
         ) {
+            self.memory = memory
             self.dataEndpoint = dataEndpoint
             self.blasConfiguration = blasConfiguration
             self.blasCore = blasCore
@@ -100,7 +103,7 @@ extension ControlMessage {
         }
 
         enum CodingKeys: String, CodingKey {
-            case blasConfiguration, blasCore, fingerprintDigest, dataDigest, layoutDigest, dataEndpoint
+            case blasConfiguration, blasCore, fingerprintDigest, dataDigest, layoutDigest, dataEndpoint, memory
         }
     }
 
@@ -177,6 +180,7 @@ extension ControlMessage.Ready: ControlMessageBody {
         try fields.text("dataDigest", dataDigest, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("layoutDigest", layoutDigest, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("dataEndpoint", dataEndpoint, bytesMax: FieldChecker.nameBytesMax)
+        try fields.text("memory", memory, bytesMax: FieldChecker.nameBytesMax)
     }
 }
 

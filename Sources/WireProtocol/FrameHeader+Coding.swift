@@ -16,7 +16,7 @@ extension FrameHeader {
         precondition(
             count >= 0 && payloadBytes <= (kind.hasPayload ? Self.payloadBytesMax : 0), "a \(kind) frame of \(payloadBytes) B")
         precondition(
-            section == 0 || kind == .snapshot && Int(section) < Self.sectionsMax, "a \(kind) frame has no section \(section)")
+            section == 0 || Self.hasSection(kind, flags) && Int(section) < Self.sectionsMax, "a \(kind) frame has no section \(section)")
         precondition(flags.isSubset(of: .known), "flags that this version does not know")
         if bytes.count != Self.byteCount { bytes = [UInt8](repeating: 0, count: Self.byteCount) }
         var span = bytes.mutableSpan
@@ -74,7 +74,7 @@ extension FrameHeader {
         let flags = Flags(rawValue: bytes.read(at: Offset.flags))
         guard flags.isSubset(of: .known) else { throw .flags(flags.rawValue) }
         let section: UInt16 = bytes.read(at: Offset.section)
-        guard section == 0 || kind == .snapshot && Int(section) < sectionsMax else { throw .section(section, kind: kind) }
+        guard section == 0 || hasSection(kind, flags) && Int(section) < sectionsMax else { throw .section(section, kind: kind) }
         return FrameHeader(
             kind: kind, encoding: encoding, flags: flags, section: section,
             timeline: Timeline(rawValue: bytes.read(at: Offset.timeline)),
@@ -110,7 +110,7 @@ extension FrameHeader {
     ///
     /// - Throws: `FrameError.payloadLength` when it did not.
     public func checkPayload(byteCount: Int) throws(FrameError) {
-        guard byteCount == payloadBytes else { throw .payloadLength(stated: payloadBytes, received: byteCount) }
+        guard byteCount == sentBytes else { throw .payloadLength(stated: sentBytes, received: byteCount) }
     }
 }
 

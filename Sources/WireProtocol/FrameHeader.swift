@@ -71,8 +71,13 @@ public struct FrameHeader: Hashable, Sendable {
         public static let probed = Flags(rawValue: 8)
         /// The norms are those of a step that waits for `apply`.
         public static let held = Flags(rawValue: 16)
+        /// The payload lies in the sender's memory, which the receiver has open: of parameters at their place, of a push in the outbox of
+        /// the number `section`.
+        public static let shared = Flags(rawValue: 32)
+        /// The sender has the receiver's memory open.
+        public static let reads = Flags(rawValue: 64)
         /// The bits that this version knows.
-        static let known: Flags = [.last, .probe, .requested, .probed, .held]
+        static let known: Flags = [.last, .probe, .requested, .probed, .held, .shared, .reads]
     }
 
     /// What the frame is for.
@@ -81,7 +86,8 @@ public struct FrameHeader: Hashable, Sendable {
     public var encoding: Encoding
     /// Single-bit properties.
     public var flags: Flags
-    /// Which array of a chunk a snapshot carries: 0 the parameters, then the optimizer's moments. Zero in other kinds.
+    /// Which array of a chunk a snapshot carries: 0 the parameters, then the optimizer's moments; which of the sender's outboxes holds a
+    /// push. Zero in other kinds.
     public var section: UInt16
     /// The history that the frame belongs to.
     public var timeline: Timeline
@@ -122,6 +128,12 @@ public struct FrameHeader: Hashable, Sendable {
 
     /// Bytes of the payload.
     public var payloadBytes: Int { count * encoding.elementBytes }
+
+    /// Bytes of the payload that travel with the header.
+    public var sentBytes: Int { flags.contains(.shared) ? 0 : payloadBytes }
+
+    /// Whether the frame may name a section of a chunk, or an outbox.
+    static func hasSection(_ kind: Kind, _ flags: Flags) -> Bool { kind == .snapshot || kind == .push && flags.contains(.shared) }
 }
 
 extension FrameHeader {

@@ -37,8 +37,8 @@ struct ControlMessageTests {
             .init(
                 timeline: Timeline(rawValue: 3), generation: Generation(rawValue: 7),
                 members: [
-                    .init(id: WorkerID(rawValue: 0xA1 << 56), endpoint: "10.0.0.7:7701"),
-                    .init(id: WorkerID(rawValue: .max), endpoint: ""),
+                    .init(id: WorkerID(rawValue: 0xA1 << 56), endpoint: "10.0.0.7:7701", memory: "boot:1:2:3:4:5"),
+                    .init(id: WorkerID(rawValue: .max), endpoint: "", memory: ""),
                 ],
                 hosts: [WorkerID(rawValue: .max), WorkerID(rawValue: 0xA1 << 56)])),
         .statusRequest(.init()),
