@@ -106,7 +106,7 @@ public struct WorkerService: Sendable {
         let data = try SocketLoop(
             name: "plumb-data", context: context,
             role: .peer(bind: hostsShards ? try dataBind() : nil, identity: identity), limits: plan.dataLimits
-        ) { 
+        ) {
             WorkerData(
                 plan: plan, identity: identity, exchange: exchange, memory: memory, outlets: outlets, failpoint: failpoint)
         }
