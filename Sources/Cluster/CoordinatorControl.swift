@@ -221,15 +221,21 @@ extension CoordinatorControl {
                 "members": "\(row.members)", "step": "\(row.step)", "reason": "\(row.reason)",
             ])
         outlets.recorder(.membership(row, name: name(of: row.worker), host: peer?.host ?? ""))
-        if row.change == .joined { outlets.shard(.admitted(row.worker, memory: peer?.memory ?? "")) } else { peers[row.worker] = nil }
+        if row.change == .joined {
+            outlets.shard(.admitted(row.worker, memory: peer?.memory ?? ""))
+        } else {
+            peers[row.worker] = nil
+        }
     }
 
     /// Tells every member who the others are and where shards live; without effect while they live here.
     private func tellPeers(port: inout LoopPort) {
         guard plan.experiment.training.placement == .workers else { return }
         let members = machine.assignments.compactMap { member in
-            peers[member.worker].map { ControlMessage.Peers.Member(
-                    id: member.worker, endpoint: $0.dataEndpoint, memory: $0.memory) }
+            peers[member.worker].map {
+                ControlMessage.Peers.Member(
+                    id: member.worker, endpoint: $0.dataEndpoint, memory: $0.memory)
+            }
         }
         let notice = ControlMessage.Peers(
             timeline: placement?.timeline ?? machine.timeline, generation: placement?.generation ?? Generation(rawValue: 0),

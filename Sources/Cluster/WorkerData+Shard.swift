@@ -10,7 +10,9 @@ extension WorkerData {
     /// Begins the shard of the present map, if this worker is one of its hosts, by asking the coordinator for its chunks.
     mutating func placeShard(port: inout LoopPort) {
         for (peer, header) in exchange.takePostponed() { attach(peer, header) }
-        guard let timeline = exchange.timeline, shard?.generation != exchange.generation || shard?.timeline != timeline else { return }
+        guard let timeline = exchange.timeline, shard?.generation != exchange.generation || shard?.timeline != timeline else {
+            return
+        }
         shard = nil
         arrived.removeAll()
         let chunks = exchange.map.chunks(of: identity)
@@ -36,7 +38,8 @@ extension WorkerData {
     }
 
     /// Takes a frame for the shard; one of another timeline, or while there is none, is void.
-    mutating func takeForShard(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws {
+    mutating func takeForShard(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
+    {
         guard let shard, header.timeline == shard.timeline else { return }
         switch header.kind {
         case .attach: attach(peer, header)
@@ -50,7 +53,9 @@ extension WorkerData {
                 let memory = exchange.memories[peer]
                 let outbox = Int(header.section)
                 // One that is not there any more is of a step that has been applied.
-                if let value = memory?.gradient(header.chunk, header.step, header.timeline, outbox: outbox) { shard.push(name, value) }
+                if let value = memory?.gradient(header.chunk, header.step, header.timeline, outbox: outbox) {
+                    shard.push(name, value)
+                }
             } else {
                 shard.push(name, try checkedPayload(header, message))
             }
@@ -78,7 +83,9 @@ extension WorkerData {
             throw RejectedFrame.unknownChunk(header.chunk.rawValue)
         }
         let expected = plan.chunks.chunks[Int(header.chunk.rawValue)].range.count
-        guard header.encoding == .f32, header.count == expected, header.kind != .snapshot || Int(header.section) < shard.store.sectionCount else {
+        guard header.encoding == .f32, header.count == expected,
+            header.kind != .snapshot || Int(header.section) < shard.store.sectionCount
+        else {
             throw RejectedFrame.shape(count: header.count, expected: expected)
         }
     }
@@ -152,7 +159,8 @@ extension WorkerData {
         }
     }
 
-    private func frame(_ kind: FrameHeader.Kind, of shard: WorkerShard, step: Step, _ flags: FrameHeader.Flags = []) -> FrameHeader {
+    private func frame(_ kind: FrameHeader.Kind, of shard: WorkerShard, step: Step, _ flags: FrameHeader.Flags = []) -> FrameHeader
+    {
         FrameHeader(kind: kind, flags: flags, timeline: shard.timeline, generation: shard.generation, step: step, sender: identity)
     }
 }

@@ -139,7 +139,8 @@ struct WorkerData: SocketHandler {
         settle(port: &port)
     }
 
-    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws {
+    private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
+    {
         if header.flags.contains(.probe) { return try takeProbe(header, message, port: &port) }
         switch header.kind {
         case .parameters:
@@ -180,7 +181,9 @@ struct WorkerData: SocketHandler {
         _ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort
     ) throws {
         let (chunk, version, timeline) = (header.chunk, header.step, header.timeline)
-        guard machine.awaits(chunk, version: version, timeline: timeline) else { return }
+        guard machine.awaits(chunk, version: version, timeline: timeline) else {
+            return handle(.parametersArrived(chunk: chunk, version: version, timeline: timeline), port: &port)
+        }
         if chunk != plan.chunks.statistics {
             let target = versions[version]
             if header.flags.contains(.shared) {

@@ -108,7 +108,7 @@ public struct WorkerService: Sendable {
         let data = try SocketLoop(
             name: "plumb-data", context: context,
             role: .peer(bind: hostsShards ? try dataBind() : nil, identity: identity), limits: plan.dataLimits
-        ) { 
+        ) {
             WorkerData(
                 plan: plan, identity: identity, exchange: exchange, memory: memory, outlets: outlets, failpoint: failpoint)
         }
@@ -189,7 +189,8 @@ public struct WorkerService: Sendable {
     }
 
     private func advertised(_ bound: Endpoint) throws -> String {
-        let host = advertisedHost.isEmpty ? (bound.isWildcard ? try Endpoint.localHost(toward: coordinator) : bound.host) : advertisedHost
+        let host =
+            advertisedHost.isEmpty ? (bound.isWildcard ? try Endpoint.localHost(toward: coordinator) : bound.host) : advertisedHost
         return "\(try Endpoint(host: host, port: bound.port))"
     }
 

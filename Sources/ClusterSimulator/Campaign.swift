@@ -35,12 +35,14 @@ public struct Campaign: Sendable {
     public struct Failure: Sendable, CustomStringConvertible {
         public var seed: UInt64
         public var configuration: Configuration
+        public var placement: ShardPlacement
         public var violation: String
         public var schedule: [String]
 
         public var description: String {
             let lines = schedule.isEmpty ? ["  (no fault is needed)"] : schedule.map { "  " + $0 }
-            return "seed \(seed), \(configuration): \(violation)\nthe fewest faults that bring it about:\n"
+            return
+                "seed \(seed), \(configuration), shards with the \(placement): \(violation)\nthe fewest faults that bring it about:\n"
                 + lines.joined(separator: "\n")
         }
     }
@@ -60,10 +62,14 @@ public struct Campaign: Sendable {
     public var configurations: [Configuration]
     /// Whether anything goes wrong at all.
     public var faults: Bool
+    /// Where shards live; by default each seed decides.
+    public var placement: ShardPlacement?
     public var threads: Int
 
-    public init(configurations: [Configuration] = Configuration.all, faults: Bool = true, threads: Int = 2) {
-        (self.configurations, self.faults, self.threads) = (configurations, faults, threads)
+    public init(
+        configurations: [Configuration] = Configuration.all, faults: Bool = true, placement: ShardPlacement? = nil, threads: Int = 2
+    ) {
+        (self.configurations, self.faults, self.placement, self.threads) = (configurations, faults, placement, threads)
     }
 
     /// Runs each seed on the configuration that its number chooses; stops early after `failuresMax` failures. Blocking.
@@ -109,9 +115,12 @@ public struct Campaign: Sendable {
     private func one(_ seed: UInt64, _ problems: Problems) -> Outcome {
         let configuration = configurations[Int(seed % UInt64(configurations.count))]
         let problem = problems[configuration]
-        let schedule = faults ? Fault.schedule(seed: seed, workers: configuration.workers) : []
+        var choice = Dice(seed: seed, purpose: "placement")
+        let placement = placement ?? (choice.chance(0.5) ? .workers : .coordinator)
+        let schedule = faults ? Fault.schedule(seed: seed, workers: configuration.workers, placement: placement) : []
         func simulate(_ faults: [Fault]) -> (violation: Violation?, events: Int, reached: [String]) {
-            let simulation = Simulation(problem: problem, workers: configuration.workers, seed: seed, faults: faults)
+            let simulation = Simulation(
+                problem: problem, workers: configuration.workers, placement: placement, seed: seed, faults: faults)
             var found: Violation?
             do { try simulation.run() } catch let violation as Violation { found = violation } catch {
                 found = Violation(time: simulation.now, what: "\(error)")
@@ -119,11 +128,13 @@ public struct Campaign: Sendable {
             return (found, simulation.eventCount, Array(simulation.reached.keys))
         }
         let run = simulate(schedule)
-        var outcome = Outcome(events: run.events, faults: schedule.count, reached: run.reached)
+        var outcome = Outcome(
+            events: run.events, faults: schedule.count, reached: run.reached + ["shards with the \(placement)"])
         guard let found = run.violation else { return outcome }
         let (fewest, last) = minimise(schedule, found) { simulate($0).violation }
         outcome.failure = Failure(
-            seed: seed, configuration: configuration, violation: "\(last)", schedule: fewest.map(\.description))
+            seed: seed, configuration: configuration, placement: placement, violation: "\(last)",
+            schedule: fewest.map(\.description))
         return outcome
     }
 

@@ -1,3 +1,5 @@
+import ParameterServer
+
 /// One thing that goes wrong in a simulated cluster, as data: times are virtual microseconds.
 struct Fault: Sendable, CustomStringConvertible {
     enum Direction: Sendable { case both, toCoordinator, toWorker }
@@ -7,6 +9,8 @@ struct Fault: Sendable, CustomStringConvertible {
         case network(loss: Double, duplication: Double, reordering: Double, delay: Int)
         /// Nothing passes between the coordinator and a worker; what is sent waits for the end or is lost.
         case cut(worker: Int, Direction, loses: Bool)
+        /// Nothing passes between two workers; what is sent waits for the end or is lost.
+        case partition(worker: Int, other: Int, loses: Bool)
         /// The process stands still, as after SIGSTOP; nil is the coordinator.
         case pause(worker: Int?)
         /// The process is gone and is started again at the end; nil is the coordinator.
@@ -38,6 +42,8 @@ struct Fault: Sendable, CustomStringConvertible {
                 "network: loss \(percent(loss)), duplication \(percent(duplication)), reordering \(percent(reordering)), delay \(seconds(delay))"
             case .cut(let worker, let direction, let loses):
                 "worker \(worker) is cut off (\(direction), messages \(loses ? "lost" : "held"))"
+            case .partition(let worker, let other, let loses):
+                "workers \(worker) and \(other) do not reach each other (messages \(loses ? "lost" : "held"))"
             case .pause(let worker): "\(name(worker)) is stopped"
             case .crash(let worker): "\(name(worker)) is killed, and started again at the end"
             case .crashOnDisk(let operations): "the coordinator dies in its disk operation \(operations) from then on"
@@ -56,18 +62,19 @@ struct Fault: Sendable, CustomStringConvertible {
     private func seconds(_ time: Int) -> String { "\(Double(time / 1000) / 1000) s" }
 
     /// A schedule of up to seven faults for a run that takes some ten seconds without them.
-    static func schedule(seed: UInt64, workers: Int) -> [Fault] {
+    static func schedule(seed: UInt64, workers: Int, placement: ShardPlacement = .coordinator) -> [Fault] {
         var dice = Dice(seed: seed, purpose: "faults")
         return (0..<dice.below(8)).map { _ in
-            let kind = kind(&dice, workers: workers)
+            let kind = kind(&dice, workers: workers, placement)
             let long = dice.chance(0.3)
             return Fault(kind: kind, start: dice.below(8_000_000), duration: dice.within(100_000...(long ? 25_000_000 : 3_000_000)))
         }
     }
 
-    private static func kind(_ dice: inout Dice, workers: Int) -> Kind {
+    private static func kind(_ dice: inout Dice, workers: Int, _ placement: ShardPlacement) -> Kind {
         let worker = dice.below(workers)
-        switch dice.below(16) {
+        let hasLinks = placement == .workers && workers > 1
+        switch dice.below(hasLinks ? 18 : 16) {
         case 0, 1:
             return .network(
                 loss: Double(dice.below(4)) * 0.1, duplication: Double(dice.below(4)) * 0.1,
@@ -83,7 +90,10 @@ struct Fault: Sendable, CustomStringConvertible {
         case 12: return dice.chance(0.5) ? .diskFull : .damage
         case 13: return .leave(worker: worker)
         case 14: return .join
-        default: return .stop
+        case 15: return .stop
+        default:
+            return .partition(
+                worker: worker, other: (worker + 1 + dice.below(workers - 1)) % workers, loses: dice.chance(0.5))
         }
     }
 }

@@ -2,18 +2,22 @@ import ParameterServer
 import ShardKernels
 import Training
 
-/// What travels between the coordinator's process and a worker's.
+/// What travels between processes.
 enum Message {
     case hello, ready, leaving
-    case heartbeat(WorkerReport)
+    /// What the worker knows: of its assignment, and of the others.
+    case heartbeat(WorkerReport, peers: Peers.Edition?)
     case synchronized
+    case welcome, rejoin
+    case peers(Peers)
+    case assignment(Assignment)
+
     case subscribe(fromVersion: Step, Timeline)
     case request(version: Step, ChunkIndex)
     case push(PushName, [Float])
     case statistics(PushName, [Double])
-    case welcome, rejoin, stop
-    case assignment(Assignment)
     case parameters(ChunkIndex, Step, Timeline, [Float])
+
     case probeSubscribe(fromRound: Step, Timeline)
     case probeRequest(round: Step, ChunkIndex)
     /// A chunk of a probe's product, or its scalars, as bytes.
@@ -21,20 +25,68 @@ enum Message {
     /// A chunk of a probe's vector, or its task, as bytes.
     case probe(ChunkIndex, Step, Timeline, [UInt8])
 
+    /// From a host of shards to the coordinator's, or back.
+    case host(HostReport, Timeline)
+    case hub(HubOrder, Timeline)
+
     /// Whether it goes over the data socket, whose order is its own.
     var isData: Bool {
         switch self {
-        case .subscribe, .request, .push, .statistics, .parameters, .probeSubscribe, .probeRequest, .probePush, .probe: true
-        default: false
+        case .hello, .ready, .leaving, .heartbeat, .synchronized, .welcome, .rejoin, .peers, .assignment: false
+        case .subscribe, .request, .push, .statistics, .parameters, .probeSubscribe, .probeRequest, .probePush, .probe, .host, .hub:
+            true
         }
     }
 }
 
-/// A message on its way to a worker's life, or from one to the coordinator.
+/// Who takes part, and where shards live on a timeline.
+struct Peers {
+    /// Which peers are known: the membership's number grows with every change of it.
+    struct Edition: Hashable {
+        var timeline: Timeline
+        var generation: Generation
+    }
+
+    var edition: Edition
+    var members: [WorkerID]
+    /// In the order in which chunks are dealt to them.
+    var hosts: [WorkerID]
+}
+
+/// What a host of shards tells the coordinator's host.
+enum HostReport {
+    /// It misses these chunks of the timeline's first version.
+    case missing([ChunkIndex])
+    case applied(version: Step)
+    case reduced(step: Step, squaredNorms: [Double])
+    /// A chunk that it has copied: parameters, and moments if the copy is complete.
+    case captured(CaptureName, sections: [[Float]])
+    case captureMissed(target: Step, foremost: Step)
+}
+
+/// What the coordinator's host tells a host of shards.
+enum HubOrder {
+    /// The timeline's first version of a chunk; of the state, that chunk is read.
+    case install(ChunkIndex, version: Step, OptimizerState)
+    case allowApply(step: Step, clipScale: Double)
+    case capture(target: Step)
+    /// The copy has arrived, whether it was wanted or not.
+    case captureTaken(CaptureName)
+}
+
+/// A chunk that was copied.
+struct CaptureName: Hashable {
+    var chunk: ChunkIndex
+    var version: Step
+    var occasion: CaptureOccasion
+}
+
+/// A message on its way from one life to another; -1 is the coordinator's place.
 struct Envelope {
-    var slot: Int
-    var life: WorkerID
-    var toCoordinator: Bool
+    var from: Int
+    var sender: WorkerID
+    var to: Int
+    var recipient: WorkerID
     var message: Message
 }
 
@@ -42,6 +94,8 @@ struct Envelope {
 enum LocalPost {
     case toShard(ShardMachine.Event, clipScale: Double)
     case restoreShard(version: Step, Timeline, OptimizerState)
+    case place(ShardMap, Timeline, Generation)
+    case placed(Generation)
     case reduced(step: Step, squaredNorms: [Double])
     case statistics(step: Step, [Double])
     case applied(version: Step)
@@ -57,8 +111,8 @@ enum LocalPost {
     /// The queue that it goes through: from whom to whom.
     var lane: Int {
         switch self {
-        case .toShard, .toProbe: 0
-        case .reduced, .statistics, .applied, .probed, .restored, .captured, .unreachable: 1
+        case .toShard, .toProbe, .place: 0
+        case .reduced, .statistics, .applied, .placed, .probed, .restored, .captured, .unreachable: 1
         case .record, .rollBack: 2
         case .restoreShard: 3
         case .snapshotEnded: 4

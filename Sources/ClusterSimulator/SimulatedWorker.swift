@@ -34,6 +34,10 @@ final class SimulatedWorker {
     var probe: ProbeFollower
     var finishedProbes: [TreeNode: (round: Step, product: AlignedVector, scalars: [Double])] = [:]
     var waitingSince: Int
+    /// Where workers host shards: who takes part, and who hosts what on the timeline; the part that this one has in it.
+    var peers: Peers?
+    var map: ShardMap?
+    var host: SimulatedHost?
     /// What is said again with every heartbeat until it is answered.
     var unanswered: Message? = .hello
 

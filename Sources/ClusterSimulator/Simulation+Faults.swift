@@ -9,6 +9,7 @@ extension Simulation {
         switch fault.kind {
         case .network: disturbAll(until: fault.end + 2_000_000)
         case .cut(let worker, _, _): disturb(worker, until: fault.end + 2_000_000)
+        case .partition: break
         case .pause(let worker): pauses[worker ?? -1, default: 0] += 1
         case .crash(let worker):
             down[worker ?? -1, default: 0] += 1
@@ -39,7 +40,7 @@ extension Simulation {
     func end(_ index: Int) {
         active.removeAll { $0 == index }
         switch faults[index].kind {
-        case .network, .cut, .crashOnDisk, .damage, .join: break
+        case .network, .cut, .partition, .crashOnDisk, .damage, .join: break
         case .pause(let worker):
             pauses[worker ?? -1, default: 0] -= 1
             if pauses[worker ?? -1] == 0 { wake(worker ?? -1) }
@@ -89,10 +90,12 @@ extension Simulation {
         if lastTimeline > 1 { reach(version == 0 ? "resumed from the beginning" : "resumed from a snapshot") }
         processes += 1
         coordinator = SimulatedCoordinator(
-            process: processes, problem: problem, version: version, timeline: Timeline(rawValue: timeline), state: state,
+            process: processes, problem: problem, placement: placement, hostsMax: hostsMax, version: version,
+            timeline: Timeline(rawValue: timeline), state: state,
             workersToStart: 1 + dice.below(workers), now: now)
         queue.add(.coordinatorTick(process: processes), at: now + 250_000)
-        try tellShard(.restored(version: version, timeline: Timeline(rawValue: timeline)))
+        begin(Timeline(rawValue: timeline), at: version)
+        try tellShard(-1, .restored(version: version, timeline: Timeline(rawValue: timeline)))
     }
 
     func announce(_ timeline: UInt32) throws {
@@ -105,13 +108,14 @@ extension Simulation {
     func startWorker(_ slot: Int) {
         guard down[slot, default: 0] == 0, slots[slot].process == nil else { return }
         processes += 1
-        slots[slot].process = SimulatedWorker(process: processes, life: newLife(), problem: problem, now: now)
+        slots[slot].process = SimulatedWorker(process: processes, life: newLife(at: slot), problem: problem, now: now)
         send(.hello, from: slot)
         queue.add(.workerTick(slot: slot, process: processes), at: now + dice.below(Self.heartbeat))
     }
 
-    func newLife() -> WorkerID {
+    func newLife(at slot: Int) -> WorkerID {
         lives += 1
+        homes[WorkerID(rawValue: lives)] = slot
         return WorkerID(rawValue: lives)
     }
 }

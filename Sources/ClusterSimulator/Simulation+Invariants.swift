@@ -6,67 +6,77 @@ import Training
 
 /// What must hold after every event.
 extension Simulation {
-    /// Each partition counts once for a chunk and step, and only pushes of the present timeline do.
-    func count(_ name: PushName, merging: [TreeNode], yields: TreeNode) throws {
-        guard let coordinator else { return }
-        let index = Int(name.chunk.rawValue)
-        guard name.timeline == coordinator.shard.timeline else {
-            throw violation(
-                "a push of timeline \(name.timeline.rawValue) counts on timeline \(coordinator.shard.timeline.rawValue)")
+    /// A timeline's chunks begin with its first version, wherever they lie.
+    func begin(_ timeline: Timeline, at version: Step) {
+        nextSteps[timeline] = Array(repeating: version, count: problem.plan.chunks.frameCount)
+    }
+
+    /// The version that every chunk has reached on a timeline.
+    func reachedVersion(_ timeline: Timeline) -> Step { nextSteps[timeline]?.min() ?? 0 }
+
+    private func nextStep(_ chunk: ChunkIndex, _ timeline: Timeline) -> Step? { nextSteps[timeline]?[Int(chunk.rawValue)] }
+
+    /// Each partition counts once for a chunk and step, and only pushes of the shard's timeline do.
+    func count(_ name: PushName, merging: [TreeNode], yields: TreeNode, in shard: SimulatedShard) throws {
+        let (index, timeline) = (Int(name.chunk.rawValue), shard.machine.timeline)
+        guard name.timeline == timeline else {
+            throw violation("a push of timeline \(name.timeline.rawValue) counts on timeline \(timeline.rawValue)")
         }
-        guard name.step == coordinator.nextStep[index] else {
-            throw violation("a push of step \(name.step) counts at step \(coordinator.nextStep[index]) of chunk \(index)")
+        guard name.step == nextStep(name.chunk, timeline) else {
+            throw violation("a push of step \(name.step) counts at step \(nextStep(name.chunk, timeline) ?? 0) of chunk \(index)")
         }
         var counts = Array(repeating: 0, count: problem.plan.tree.partitions)
         for partition in name.node.partitions { counts[partition] += 1 }
         var sum = name.node
         for sibling in merging {
-            guard let other = coordinator.counted[index][sibling] else {
+            guard let other = shard.counted[index][sibling] else {
                 throw violation("chunk \(index) adds a push to \(sibling), which it does not hold")
             }
             guard let (parent, expected) = problem.plan.tree.parent(of: sum), expected == sibling else {
                 throw violation("chunk \(index) adds \(sum) and \(sibling), which are not halves of one node")
             }
             for partition in counts.indices { counts[partition] += other[partition] }
-            self.coordinator?.counted[index][sibling] = nil
+            shard.counted[index][sibling] = nil
             sum = parent
         }
         guard sum == yields, counts.enumerated().allSatisfy({ $1 == (yields.partitions.contains($0) ? 1 : 0) }) else {
             throw violation("chunk \(index) counts its partitions \(counts) times at step \(name.step)")
         }
-        self.coordinator?.counted[index][yields] = counts
+        shard.counted[index][yields] = counts
     }
 
-    /// A chunk moves by exactly one step, and only with the sum of all partitions.
-    func countRoot(_ chunk: ChunkIndex, _ step: Step) throws {
-        let index = Int(chunk.rawValue)
-        guard let coordinator else { return }
-        guard coordinator.nextStep[index] == step else {
-            throw violation("chunk \(index) applies step \(step) where step \(coordinator.nextStep[index]) comes next")
+    /// A chunk moves by exactly one step of its timeline, in one place, and only with the sum of all partitions.
+    func countRoot(_ chunk: ChunkIndex, _ step: Step, in shard: SimulatedShard) throws {
+        let (index, timeline) = (Int(chunk.rawValue), shard.machine.timeline)
+        guard let next = nextStep(chunk, timeline), next == step else {
+            throw violation("chunk \(index) applies step \(step) where step \(nextStep(chunk, timeline) ?? 0) comes next")
         }
-        guard coordinator.counted[index][problem.plan.tree.root] != nil else {
+        guard shard.counted[index][problem.plan.tree.root] != nil else {
             throw violation("chunk \(index) applies step \(step) without all of its gradient")
         }
-        self.coordinator?.counted[index] = [:]
-        self.coordinator?.nextStep[index] = step + 1
+        shard.counted[index] = [:]
+        nextSteps[timeline]?[index] = step + 1
     }
 
     /// Versions come one by one, and the workers that made one hold it or the one before.
     func checkStep(_ version: Step) throws {
         guard let coordinator else { return }
-        guard version <= coordinator.shard.version, version + 1 >= coordinator.shard.version else {
-            throw violation("the coordinator is at version \(version), the shard at \(coordinator.shard.version)")
+        let timeline = coordinator.shard.machine.timeline
+        let reached = reachedVersion(timeline)
+        // Reports of workers may be lost, and the next ones tell more.
+        guard version <= reached, version + 1 >= reached || placement == .workers else {
+            throw violation("the coordinator is at version \(version), the shards at \(reached)")
         }
         let isCalm = active.isEmpty && now > (faults.filter { $0.start < now }.map(\.end).max() ?? 0) + 30_000_000
         guard faults.isEmpty || isCalm, version >= coordinator.generationChangedAt + 3 else { return }
         reach("calm step")
         for (worker, partitions) in coordinator.machine.assignments where !partitions.isEmpty {
             guard let slot = coordinator.slots[worker], let process = slots[slot].process, process.life == worker,
-                let holds = process.machine.version, process.machine.currentTimeline == coordinator.shard.timeline
+                let holds = process.machine.version, process.machine.currentTimeline == timeline
             else { continue }
             // A whole next version waits for the lane, which may be at work once more for the one before.
-            let reached = process.machine.missingChunks.isEmpty ? holds + 1 : holds
-            guard reached + 1 >= version, holds <= coordinator.shard.version else {
+            let whole = process.machine.missingChunks.isEmpty ? holds + 1 : holds
+            guard whole + 1 >= version, holds <= reached else {
                 throw violation("worker \(slot) holds version \(holds) while version \(version) is complete: \(situation)")
             }
         }
@@ -92,10 +102,10 @@ extension Simulation {
 
     /// What is kept does not grow with faults.
     func checkMemory() throws {
-        guard let coordinator else { return }
         let plan = problem.plan
-        guard coordinator.shard.heldNodes <= plan.chunks.frameCount * plan.tree.partitions else {
-            throw violation("the shard holds \(coordinator.shard.heldNodes) nodes")
+        if let coordinator {
+            let held = coordinator.shard.machine.heldNodes
+            guard held <= plan.chunks.frameCount * plan.tree.partitions else { throw violation("the shard holds \(held) nodes") }
         }
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
@@ -103,16 +113,29 @@ extension Simulation {
             guard process.lane.count <= 2 * plan.tree.partitions, process.finished.count <= plan.tree.partitions else {
                 throw violation("worker \(slot) has \(process.lane.count) computations waiting")
             }
+            guard let host = process.host, let shard = host.shard else { continue }
+            let held = shard.machine.heldNodes
+            guard held <= host.chunks.count * plan.tree.partitions else {
+                throw violation("the shard of worker \(slot) holds \(held) nodes")
+            }
+            // Nobody is further than one version before the coordinator's statistics; each may be copied for three occasions.
+            guard host.outbox.count <= 9 * host.chunks.count else {
+                throw violation("worker \(slot) keeps \(host.outbox.count) copies for the coordinator")
+            }
         }
     }
 
     /// The end of a run: every version made, every step's scalars recorded, the reference trainer's bits, nothing left lying about.
     func checkEnd() throws {
         guard let coordinator else { throw violation("the run has finished without a coordinator") }
-        guard coordinator.machine.version == problem.steps, coordinator.shard.version == problem.steps else {
+        guard coordinator.machine.version == problem.steps, reachedVersion(coordinator.shard.machine.timeline) == problem.steps
+        else {
             throw violation("the run has finished at version \(coordinator.machine.version) of \(problem.steps)")
         }
-        guard sameState(coordinator.store.state, problem.states[Int(problem.steps)]) else {
+        guard let last = placement == .workers ? coordinator.last : coordinator.shard.store.state else {
+            throw violation("the run has finished before its last version was with the coordinator")
+        }
+        guard sameState(last, problem.states[Int(problem.steps)]) else {
             throw violation("the last version has other bits than the reference trainer's")
         }
         if let left = disk.paths.first(where: { $0.contains(".partial-") }), !active.contains(where: { isDiskFault(faults[$0]) }) {

@@ -47,7 +47,9 @@ extension Simulation {
     func carryOut(_ order: ProbeShardOrder, _ timeline: Timeline) {
         guard let coordinator, timeline == coordinator.probe.timeline else { return }
         var directives: [ProbeShard.Directive] = []
-        let reply = coordinator.probe.carryOut(order, state: coordinator.store.state, into: &directives)
+        let state = placement == .workers ? coordinator.probed?.state : coordinator.shard.store.state
+        guard let state else { return reach("probe without its copy") }
+        let reply = coordinator.probe.carryOut(order, state: state, into: &directives)
         if let reply { post(.probed(reply, timeline)) }
         carryOut(directives)
     }

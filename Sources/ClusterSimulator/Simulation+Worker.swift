@@ -10,14 +10,15 @@ extension Simulation {
         guard let worker = slots[slot].process else { return }
         if let unanswered = worker.unanswered { send(unanswered, from: slot) }
         if case .hello? = worker.unanswered { return }
-        send(.heartbeat(worker.report), from: slot)
-        guard now - worker.waitingSince > 5_000_000 else { return }
+        send(.heartbeat(worker.report, peers: worker.peers?.edition), from: slot)
+        tickHost(slot)
+        guard now - worker.waitingSince > Self.patience else { return }
         slots[slot].process?.waitingSince = now
         tickProbe(slot)
         try tell(slot, .waitedTooLong)
     }
 
-    func receiveAtWorker(_ slot: Int, _ message: Message) throws {
+    func receiveAtWorker(_ slot: Int, _ sender: WorkerID, _ message: Message) throws {
         switch message {
         case .welcome:
             guard case .hello? = slots[slot].process?.unanswered, let life = slots[slot].process?.life else { return }
@@ -25,24 +26,29 @@ extension Simulation {
             queue.add(.workerReady(slot: slot, life: life), at: now + dice.within(10_000...300_000))
         case .assignment(let assignment):
             slots[slot].process?.unanswered = nil
+            // Without its timeline's map an assignment is of no use; it comes again when the next heartbeat shows that it was not taken.
+            if placement == .workers && slots[slot].process?.peers?.edition.timeline != assignment.timeline {
+                return reach("assignment without its map")
+            }
             try tell(slot, .assigned(assignment))
             assignProbe(slot, assignment)
         case .rejoin: rejoin(slot)
         case .parameters(let chunk, let version, let timeline, let values):
             try tell(slot, .parametersArrived(chunk: chunk, version: version, timeline: timeline), values)
         case .probe(let chunk, let round, let timeline, let bytes): receiveProbe(slot, chunk, round, timeline, bytes)
-        case .stop: break
-        case .hello, .ready, .leaving, .heartbeat, .synchronized, .subscribe, .request, .push, .statistics, .probeSubscribe,
-            .probeRequest,
-            .probePush:
-            break
+        case .peers(let peers): try takePeers(slot, peers)
+        case .hub(let order, let timeline): try takeOrder(slot, order, timeline)
+        case .subscribe, .request, .push, .statistics:
+            guard slots[slot].process?.peers?.members.contains(sender) == true else { return reach("frame of no member") }
+            try receiveAtShard(slot, sender, message)
+        case .hello, .ready, .leaving, .heartbeat, .synchronized, .probeSubscribe, .probeRequest, .probePush, .host: break
         }
     }
 
     /// Another life of the same process: nothing of the old one counts.
     private func rejoin(_ slot: Int) {
         guard let old = slots[slot].process else { return }
-        slots[slot].process = SimulatedWorker(process: old.process, life: newLife(), problem: problem, now: now)
+        slots[slot].process = SimulatedWorker(process: old.process, life: newLife(at: slot), problem: problem, now: now)
         send(.hello, from: slot)
     }
 
@@ -76,7 +82,10 @@ extension Simulation {
 
     private func carryOut(_ directive: WorkerMachine.Directive, _ slot: Int, _ values: [Float]) throws {
         switch directive {
-        case .subscribe(let version, let timeline): send(.subscribe(fromVersion: version, timeline), from: slot)
+        case .subscribe(let version, let timeline):
+            for host in slots[slot].process?.map?.everybody ?? [.coordinator] {
+                send(.subscribe(fromVersion: version, timeline), from: slot, to: host)
+            }
         case .reportSynchronized: send(.synchronized, from: slot)
         case .store(let chunk, _):
             slots[slot].process?.waitingSince = now
@@ -95,7 +104,7 @@ extension Simulation {
         case .release(_, let node):
             slots[slot].process?.finished[node] = nil
         case .requestParameters(let version, let chunks):
-            for chunk in chunks { send(.request(version: version, chunk), from: slot) }
+            for chunk in chunks { send(.request(version: version, chunk), from: slot, to: host(of: chunk, slot)) }
         }
     }
 
@@ -117,7 +126,7 @@ extension Simulation {
         }
         slots[slot].process?.current = worker.incoming
         holdProbe(slot, version)
-        if let coordinator, worker.machine.currentTimeline == coordinator.shard.timeline, version > coordinator.shard.version {
+        if let timeline = worker.machine.currentTimeline, version > reachedVersion(timeline) {
             throw violation("worker \(slot) holds version \(version) before every chunk has reached it")
         }
     }
@@ -125,8 +134,12 @@ extension Simulation {
     private func push(_ slot: Int, _ step: Step, _ node: TreeNode, _ chunk: ChunkIndex, _ timeline: Timeline) {
         guard let result = slots[slot].process?.finished[node] else { return }
         let values = problem.plan.chunks.chunks[Int(chunk.rawValue)].range.map { result.gradient.span[$0] }
-        send(.push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), values), from: slot)
+        send(
+            .push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), values), from: slot, to: host(of: chunk, slot)
+        )
     }
+
+    private func host(of chunk: ChunkIndex, _ slot: Int) -> WorkerID { slots[slot].process?.map?.host(of: chunk) ?? .coordinator }
 }
 
 /// Whether two vectors are the same bit for bit.

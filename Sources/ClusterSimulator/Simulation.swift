@@ -26,6 +26,11 @@ final class Simulation {
     let problem: SimulatedProblem
     let faults: [Fault]
     let workers: Int
+    let placement: ShardPlacement
+    /// Workers that host shards at most.
+    let hostsMax: Int
+    /// Whether hosts keep what they have copied until the coordinator has taken it; otherwise one whose copies do not come is let go.
+    let keepsCopies: Bool
     var now = 0
     var queue = EventQueue<Event>()
     var dice: Dice
@@ -47,6 +52,12 @@ final class Simulation {
     var linkTimes: [Int: Int] = [:]
     var lastTimeline: UInt32 = 0
     var damagedVersions = 0
+    /// Where each life is lived.
+    var homes: [WorkerID: Int] = [:]
+    /// Who hosts what, on each timeline.
+    var maps: [Timeline: ShardMap] = [:]
+    /// The step that each chunk applies next, on each timeline.
+    var nextSteps: [Timeline: [Step]] = [:]
     var recordedLosses: [Step: [Double]] = [:]
     var isFinished = false
     private(set) var eventCount = 0
@@ -54,11 +65,18 @@ final class Simulation {
     private(set) var reached: [String: Int] = [:]
 
     /// Virtual time in which a run must end once nothing goes wrong any more, besides the time to compute it.
-    static let patience = 400_000_000
+    static let endPatience = 400_000_000
     static let microbatchTime = 60_000...350_000
     static let heartbeat = 1_000_000
 
-    init(problem: SimulatedProblem, workers: Int, seed: UInt64, faults: [Fault]) {
+    init(
+        problem: SimulatedProblem, workers: Int, placement: ShardPlacement = .coordinator, seed: UInt64, faults: [Fault]
+    ) {
+        var choice = Dice(seed: seed, purpose: "hosts")
+        // Mostly every worker that was there at the beginning; sometimes some only compute.
+        hostsMax = choice.chance(0.25) ? choice.within(1...workers) : problem.plan.chunks.chunks.count
+        keepsCopies = choice.chance(0.5)
+        self.placement = placement
         self.problem = problem
         self.workers = workers
         self.faults = faults
@@ -81,7 +99,7 @@ final class Simulation {
     func run() throws {
         let lastFault = faults.map(\.end).max() ?? 0
         let work = Int(problem.steps) * problem.plan.tree.partitions * Self.microbatchTime.upperBound
-        let deadline = lastFault + Self.patience + 2 * work * (1 + SimulatedProblem.roundsPerProbe)
+        let deadline = lastFault + Self.endPatience + 2 * work * (1 + SimulatedProblem.roundsPerProbe)
         while !isFinished {
             guard let (time, event) = queue.next() else {
                 throw violation("nothing is left to happen, and the run is not finished")
@@ -107,10 +125,14 @@ final class Simulation {
         let machine = coordinator.machine
         var lines = [
             "\(machine.phaseName), timeline \(machine.timeline.rawValue), generation \(machine.generation.rawValue), version "
-                + "\(machine.version), the shard at \(coordinator.shard.version) with \(coordinator.shard.readerCount) readers, missing "
-                + "\(coordinator.shard.missingPartitions)\(coordinator.programme == nil ? "" : ", probing"), round "
+                + "\(machine.version), the shard at \(coordinator.shard.machine.version) with \(coordinator.shard.machine.readerCount) readers, missing "
+                + "\(coordinator.shard.machine.missingPartitions)\(coordinator.programme == nil ? "" : ", probing"), round "
                 + "\(coordinator.probe.round) of probes missing \(coordinator.probe.missingPartitions)"
         ]
+        if let ledger = coordinator.ledger {
+            lines.append(
+                "the hosts are at \(ledger.version.map { "\($0)" } ?? "nothing"), capture \(ledger.captureTarget ?? 0) is awaited")
+        }
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
             let partitions = machine.assignments.first { $0.worker == process.life }?.partitions
@@ -120,6 +142,13 @@ final class Simulation {
                     + "version \(report.version.map { "\($0)" } ?? "none"), misses \(process.machine.missingChunks.count), computes "
                     + "\(process.lane.count), probes \(process.probe.situation), assigned \(partitions.map { "\($0)" } ?? "nothing")"
             )
+            guard let host = process.host else { continue }
+            let shard = host.shard?.machine
+            lines.append(
+                "  hosts \(host.chunks.count) chunks of timeline \(host.timeline.rawValue), misses \(host.missing.count), version "
+                    + "\(shard.map { "\($0.version)" } ?? "none"), missing \(shard?.missingPartitions ?? []), "
+                    + "\(host.outbox.count) copies not taken, waits for \(host.reduced.map { "the word on \($0.step)" } ?? "nothing")"
+            )
         }
         return lines.joined(separator: "\n  ")
     }
@@ -127,7 +156,7 @@ final class Simulation {
     private func take(_ event: Event) throws {
         switch event {
         case .deliver(let envelope):
-            if hold(event, envelope.toCoordinator ? -1 : envelope.slot) { return }
+            if hold(event, envelope.to) { return }
             try deliver(envelope)
         case .post(let process, let post):
             if hold(event, -1) { return }
@@ -135,6 +164,7 @@ final class Simulation {
         case .coordinatorTick(let process):
             guard coordinator?.process == process else { return }
             if hold(event, -1) { return }
+            tickHub()
             try tell(.ticked)
             queue.add(event, at: now + 250_000)
         case .workerTick(let slot, let process):
@@ -176,72 +206,5 @@ final class Simulation {
         }
         for event in missed where !isTick(event) { queue.add(event, at: now) }
         for event in missed where isTick(event) { queue.add(event, at: now) }
-    }
-}
-
-// MARK: - The network
-
-extension Simulation {
-    func send(_ message: Message, from slot: Int) {
-        guard let life = slots[slot].process?.life else { return }
-        transmit(Envelope(slot: slot, life: life, toCoordinator: true, message: message))
-    }
-
-    func send(_ message: Message, to worker: WorkerID) {
-        guard let slot = coordinator?.slots[worker] else { return }
-        if message.isData && slots[slot].process?.life != worker { return post(.unreachable(worker)) }
-        transmit(Envelope(slot: slot, life: worker, toCoordinator: false, message: message))
-    }
-
-    /// Messages of one link and kind keep their order, unless a fault says otherwise.
-    private func transmit(_ envelope: Envelope) {
-        var (delay, overtakes, copies) = (dice.within(100...2_000), false, 1)
-        for index in active {
-            switch faults[index].kind {
-            case .network(let loss, let duplication, let reordering, let slowness):
-                if dice.chance(loss) { return }
-                if dice.chance(duplication) { copies += 1 }
-                if dice.chance(reordering) {
-                    overtakes = true
-                    delay += dice.below(400_000)
-                }
-                delay += dice.below(slowness + 1)
-            case .cut(let worker, let direction, let loses) where worker == envelope.slot:
-                if direction == .toWorker && envelope.toCoordinator || direction == .toCoordinator && !envelope.toCoordinator {
-                    continue
-                }
-                if loses { return }
-                delay += faults[index].end - now
-            default: continue
-            }
-        }
-        let link = envelope.slot * 4 + (envelope.toCoordinator ? 2 : 0) + (envelope.message.isData ? 1 : 0)
-        for copy in 0..<copies {
-            var arrival = now + delay + (copy == 0 ? 0 : dice.below(500_000))
-            if !overtakes && copy == 0 {
-                arrival = max(arrival, linkTimes[link, default: 0] + 1)
-                linkTimes[link] = arrival
-            }
-            queue.add(.deliver(envelope), at: arrival)
-        }
-    }
-
-    private func deliver(_ envelope: Envelope) throws {
-        if envelope.toCoordinator {
-            guard coordinator != nil else { return }
-            coordinator?.slots[envelope.life] = envelope.slot
-            try receive(envelope)
-        } else if slots[envelope.slot].process?.life == envelope.life {
-            try receiveAtWorker(envelope.slot, envelope.message)
-        }
-    }
-
-    /// Threads of the coordinator's process tell each other in order.
-    func post(_ post: LocalPost) {
-        guard let process = coordinator?.process else { return }
-        let lane = post.lane
-        let time = max(now + dice.within(5...400), (coordinator?.laneTimes[lane] ?? 0) + 1)
-        coordinator?.laneTimes[lane] = time
-        queue.add(.post(process: process, post), at: time)
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClusterSimulator
 import Foundation
+import ParameterServer
 
 /// `plumb simulate`: the protocol under a seeded network, clock and disk.
 struct Simulate: ParsableCommand {
@@ -23,6 +24,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "Partitions; by default 1 to 9 in turn.")
     var partitions: Int?
 
+    @Option(help: "Where shards live, coordinator or workers; by default each seed decides.", transform: Self.placement)
+    var placement: ShardPlacement?
+
     @Option(help: "Threads that simulate.")
     var threads: Int = 2
 
@@ -40,8 +44,8 @@ struct Simulate: ParsableCommand {
         let chosen = shapes.isEmpty ? [false, true].map { shape($0) } : shapes
         let shown = !json && isatty(STDERR_FILENO) == 1
         let total = seeds
-        let result = try Campaign(configurations: chosen, faults: faults, threads: threads).run(seeds: first..<first + seeds) {
-            done in
+        let campaign = Campaign(configurations: chosen, faults: faults, placement: placement, threads: threads)
+        let result = try campaign.run(seeds: first..<first + seeds) { done in
             if shown { try? FileHandle.standardError.write(contentsOf: Array("\r\(done) of \(total) seeds".utf8)) }
         }
         if shown { try? FileHandle.standardError.write(contentsOf: Array("\r".utf8)) }
@@ -71,6 +75,13 @@ struct Simulate: ParsableCommand {
         if !result.failures.isEmpty { throw ExitCode(1) }
     }
 
+    private static func placement(_ text: String) throws -> ShardPlacement {
+        guard let placement = ShardPlacement(rawValue: text) else {
+            throw ValidationError("--placement is \(text); shards live with the coordinator or with the workers.")
+        }
+        return placement
+    }
+
     private func matches(_ shape: Campaign.Configuration) -> Bool {
         (workers == nil || workers == shape.workers) && (partitions == nil || partitions == shape.partitions)
     }
@@ -83,6 +94,7 @@ struct Simulate: ParsableCommand {
         var words = faults ? ["--faults"] : []
         if let workers { words += ["--workers", "\(workers)"] }
         if let partitions { words += ["--partitions", "\(partitions)"] }
+        if let placement { words += ["--placement", placement.rawValue] }
         return (words + ["--first", "\(seed)", "--seeds", "1"]).joined(separator: " ")
     }
 }

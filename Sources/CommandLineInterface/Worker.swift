@@ -21,7 +21,9 @@ struct Worker: ParsableCommand {
     var reconnect: Int = 600
 
     @Option(
-        help: "Where other workers may connect when this one hosts a shard (training.placement: workers); by default the address that faces the coordinator.")
+        help:
+            "Where other workers may connect when this one hosts a shard (training.placement: workers); by default the address that faces the coordinator."
+    )
     var bind: String = ""
 
     @Option(help: "The port for that; 0 lets the system choose.")

@@ -98,7 +98,8 @@ public struct BorrowedFloats: @unchecked Sendable {
     @_lifetime(borrow self)
     public func bytes(_ range: Range<Int>) -> RawSpan {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "the range lies in the elements")
-        let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * 4..<range.upperBound * 4]))
+        let span = unsafe RawSpan(
+            _unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * 4..<range.upperBound * 4]))
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 }

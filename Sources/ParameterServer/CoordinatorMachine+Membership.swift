@@ -6,7 +6,7 @@ extension CoordinatorMachine {
         record(worker, .joined, "", into: &directives)
         switch phase {
         case .running: assign(members.count - 1, into: &directives)
-        case .bereft: rollBack(at: now, into: &directives)
+        case .bereft: isRestored ? place(at: now, into: &directives) : rollBack(at: now, into: &directives)
         case .rollingBack, .placing, .ended: break
         case .gathering: startIfEnough(at: now, into: &directives)
         }
@@ -19,6 +19,7 @@ extension CoordinatorMachine {
 
     /// Gives the shards their hosts, which begin with the timeline's first version.
     private mutating func place(at now: Instant, into directives: inout [Directive]) {
+        isRestored = false
         guard configuration.placement == .workers else { return begin(at: now, into: &directives) }
         phase = .placing
         phaseStart = now
@@ -85,17 +86,13 @@ extension CoordinatorMachine {
         if !members.isEmpty { rollBack(at: now, into: &directives) }
     }
 
-    /// A host of shards is gone, and with it the only copy of its chunks: back to the last snapshot, unless nothing has been computed since.
+    /// A host of shards is gone, and with it the only copy of its chunks: back to the last snapshot, on another timeline even where nothing
+    /// has been computed yet. So a timeline has one map, and nobody can push by another one that a host left behind still goes by.
     private mutating func replaceHosts(at now: Instant, into directives: inout [Directive]) {
-        if members.isEmpty {
-            phase = .bereft
-            phaseStart = now
-            nextWarning = configuration.deadlines.progress
-        } else if phase == .placing {
-            place(at: now, into: &directives)
-        } else {
-            rollBack(at: now, into: &directives)
-        }
+        guard members.isEmpty else { return rollBack(at: now, into: &directives) }
+        phase = .bereft
+        phaseStart = now
+        nextWarning = configuration.deadlines.progress
     }
 
     /// With the last worker that held a whole version the means to recompute it are gone: back to the last snapshot.
@@ -116,9 +113,11 @@ extension CoordinatorMachine {
         self.version = version
         // The version that a stop waits to see saved is the one that was just loaded.
         if let stopping { return end(.interrupted(reason: stopping.reason, snapshot: version), into: &directives) }
+        isRestored = true
         guard !members.isEmpty else {
             phase = .bereft
             phaseStart = now
+            nextWarning = configuration.deadlines.progress
             return
         }
         generation = generation.next

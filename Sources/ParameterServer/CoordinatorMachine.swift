@@ -199,6 +199,8 @@ public struct CoordinatorMachine: Sendable {
     var probing: (version: Step, since: Instant)?
     /// Set once the run is asked to end: why, and since when a snapshot is awaited.
     var stopping: (reason: String, since: Instant)?
+    /// Whether a snapshot was put in place as this timeline, of which nobody has had anything yet.
+    var isRestored = false
     /// Rollbacks since a step was last applied: each doubles the patience with the next one.
     var rollbacksInARow = 0
     var lastLost: (worker: WorkerID, reason: String)?

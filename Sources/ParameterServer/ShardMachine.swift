@@ -256,7 +256,9 @@ extension ShardMachine {
         guard let foremost = parameters.map({ states[$0].version }).max() else { return }
         let target = version ?? foremost
         guard foremost <= target else { return directives.append(.reportCaptureMissed(target: target, foremost: foremost)) }
-        if requestedCapture == target { return }
+        // A late request: a host that looked out for less than it was asked for last would miss it. The same again is copied again, for
+        // what was copied may have been lost.
+        if let requestedCapture, target < requestedCapture { return }
         for place in parameters where states[place].version == target {
             directives.append(.capture(chunk: configuration.chunks[place], version: target, .requested))
         }

@@ -53,6 +53,8 @@ public struct WorkerMachine: Sendable {
     /// Partitions computed, or being computed, at `version`, ascending.
     private var covered: [Partition] = []
     private var computing: [TreeNode] = []
+    /// Whether a version beyond the awaited one came while lanes were reading, and was dropped for want of a place.
+    private var isOvertaken = false
     /// How often the wait for the incoming version has been too long.
     private var waits = 0
 
@@ -116,6 +118,7 @@ public struct WorkerMachine: Sendable {
             self.assignment = nil
             version = nil
             covered = []
+            isOvertaken = false
             expect(assignment.fromStep)
             directives.append(.subscribe(fromVersion: assignment.fromStep, timeline: assignment.timeline))
         }
@@ -131,7 +134,9 @@ public struct WorkerMachine: Sendable {
 
     private mutating func receive(_ chunk: ChunkIndex, _ version: Step, _ timeline: Timeline, into directives: inout [Directive]) {
         // No step ends without the workers it needs: a version beyond the awaited one says that this worker was not needed and fell behind.
-        if timeline == self.timeline, let incoming, version > incoming.version, computing.isEmpty { expect(version) }
+        if timeline == self.timeline, let incoming, version > incoming.version {
+            if computing.isEmpty { expect(version) } else { isOvertaken = true }
+        }
         guard timeline == self.timeline, let incoming, incoming.version == version,
             Int(chunk.rawValue) < frameCount, !incoming.present[Int(chunk.rawValue)]
         else { return directives.append(.drop(chunk: chunk, version: version)) }
@@ -177,7 +182,12 @@ public struct WorkerMachine: Sendable {
             directives.append(.pushScalars(step: step, node: node, timeline: timeline))
         }
         directives.append(.release(step: step, node: node))
+        let wasOvertaken = isOvertaken && computing.isEmpty
         advanceIfComplete(into: &directives)
+        // What was dropped meanwhile is sent by nobody else's will: asked for at once, not after a wait.
+        guard wasOvertaken, let incoming, version != nil else { return }
+        isOvertaken = false
+        if incoming.missing > 0 { directives.append(.requestParameters(version: incoming.version, chunks: missingChunks)) }
     }
 }
 

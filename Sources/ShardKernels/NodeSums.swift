@@ -106,7 +106,9 @@ extension NodeSums {
     private mutating func takeSpare(_ count: Int) -> AlignedVector { spare[count]?.popLast() ?? AlignedVector(count: count) }
 
     private mutating func remove(_ node: TreeNode, from index: Int) -> Held {
-        guard let place = held[index].firstIndex(where: { $0.node == node }) else { preconditionFailure("node \(node) is not held") }
+        guard let place = held[index].firstIndex(where: { $0.node == node }) else {
+            preconditionFailure("node \(node) is not held")
+        }
         return held[index].remove(at: place)
     }
 

@@ -16,7 +16,8 @@ extension FrameHeader {
         precondition(
             count >= 0 && payloadBytes <= (kind.hasPayload ? Self.payloadBytesMax : 0), "a \(kind) frame of \(payloadBytes) B")
         precondition(
-            section == 0 || Self.hasSection(kind, flags) && Int(section) < Self.sectionsMax, "a \(kind) frame has no section \(section)")
+            section == 0 || Self.hasSection(kind, flags) && Int(section) < Self.sectionsMax,
+            "a \(kind) frame has no section \(section)")
         precondition(flags.isSubset(of: .known), "flags that this version does not know")
         if bytes.count != Self.byteCount { bytes = [UInt8](repeating: 0, count: Self.byteCount) }
         var span = bytes.mutableSpan

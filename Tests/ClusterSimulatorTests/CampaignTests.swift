@@ -1,3 +1,4 @@
+import ParameterServer
 import Testing
 
 @testable import ClusterSimulator
@@ -6,9 +7,12 @@ import Testing
 struct CampaignTests {
     @Test("without faults every configuration ends with the reference trainer's bits")
     func calm() throws {
-        let result = try Campaign(faults: false).run(seeds: 0..<216)
-        #expect(result.failures.isEmpty, "\(result.failures)")
-        #expect(result.runs == 216)
+        for placement in ShardPlacement.allCases {
+            let result = try Campaign(faults: false, placement: placement).run(seeds: 0..<108)
+            #expect(result.failures.isEmpty, "\(result.failures)")
+            #expect(result.runs == 108 && result.reached["calm step"] == 108)
+            #expect(result.reached["rollback"] == nil && result.reached["membership: lost"] == nil)
+        }
     }
 
     @Test("whatever goes wrong, nothing is lost")
@@ -18,16 +22,31 @@ struct CampaignTests {
         let result = try Campaign().run(seeds: 0..<seeds)
         #expect(result.failures.isEmpty, "\(result.failures)")
         #expect(result.runs == Int(seeds) && result.faultCounts.count == 8)
+        for what in Self.mustReach { #expect(result.reached[what, default: 0] >= 20, "\(what): \(result.reached[what] ?? 0) runs") }
     }
+
+    /// What the campaign is for: each of these is gone through by some runs, or nothing is proved of it.
+    static let mustReach = [
+        "shards with the coordinator", "shards with the workers", "rollback", "expelled", "interrupted with a snapshot",
+        "death while writing", "resumed from a snapshot", "probe finished", "slow step", "frame between parted workers",
+        "host lost while placing shards", "host lost while running", "host lost while running, probing",
+        "host lost while stopping", "host lost while stopping, probing", "host let go for want of its copies",
+        "copies sent again", "copy not awaited", "capture asked for again", "capture missed", "allowance told again",
+        "chunks asked for again", "peers told again", "assignment without its map", "report of another timeline",
+        "order of another timeline",
+    ]
 
     @Test("a seed replays event for event")
     func replay() throws {
         let problem = try SimulatedProblem(partitions: 5, clips: true)
-        let events = try (0..<2).map { _ in
-            let simulation = Simulation(problem: problem, workers: 3, seed: 7, faults: Fault.schedule(seed: 7, workers: 3))
-            try simulation.run()
-            return [simulation.eventCount, simulation.now]
+        for placement in ShardPlacement.allCases {
+            let faults = Fault.schedule(seed: 7, workers: 3, placement: placement)
+            let events = try (0..<2).map { _ in
+                let simulation = Simulation(problem: problem, workers: 3, placement: placement, seed: 7, faults: faults)
+                try simulation.run()
+                return [simulation.eventCount, simulation.now]
+            }
+            #expect(events[0] == events[1])
         }
-        #expect(events[0] == events[1])
     }
 }

@@ -111,15 +111,18 @@ struct StateBlockTests {
         #expect(try trainer.takeStep().gradientNorm == plan.update.meanNorm(squaredNorm: expected))
     }
 
-    @Test("give the same bits on 1, 2 and 3 workers, without faults and with crashes, snapshots and resumption")
+    @Test(
+        "give the same bits on 1, 2 and 3 workers, in either placement, without faults and with crashes, snapshots and resumption")
     func sameBits() throws {
         var reached: Set<String> = []
-        for (workers, clips) in [(1, false), (2, true), (3, false), (3, true)] {
+        for (workers, clips, placement) in [
+            (1, false, ShardPlacement.coordinator), (2, true, .workers), (3, false, .workers), (3, true, .coordinator),
+        ] {
             let problem = try Self.problem(partitions: 5, clips: clips)
-            try Simulation(problem: problem, workers: workers, seed: 1, faults: []).run()
+            try Simulation(problem: problem, workers: workers, placement: placement, seed: 1, faults: []).run()
             for seed in 0..<UInt64(40) {
-                let faults = Fault.schedule(seed: seed, workers: workers)
-                let simulation = Simulation(problem: problem, workers: workers, seed: seed, faults: faults)
+                let faults = Fault.schedule(seed: seed, workers: workers, placement: placement)
+                let simulation = Simulation(problem: problem, workers: workers, placement: placement, seed: seed, faults: faults)
                 try simulation.run()
                 reached.formUnion(simulation.reached.keys)
             }

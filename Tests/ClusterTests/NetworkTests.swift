@@ -22,7 +22,8 @@ struct NetworkTests {
             #expect(endpoint.hasPrefix("10.77.0.1:"))
             let workers = try [2, 3].map { host in
                 try Program.start(
-                    ["worker", "--connect", endpoint, "--name", "host-\(host)", "--quiet", "--insecure"], through: hosts.command(on: host)
+                    ["worker", "--connect", endpoint, "--name", "host-\(host)", "--quiet", "--insecure"],
+                    through: hosts.command(on: host)
                 ).0
             }
             let run = RunFolder(path: directory)

@@ -31,7 +31,9 @@ struct ProbeRoundTests {
             let bits = try #require(reference.json["weightsSHA256"] as? String)
             let expected = RunFolder(path: "\(folder)/reference")
             let rows = try expected.lawfulRows()
-            for (workers, placement) in [(1, "coordinator"), (2, "coordinator"), (4, "coordinator"), (1, "workers"), (3, "workers")] {
+            for (workers, placement) in [
+                (1, "coordinator"), (2, "coordinator"), (4, "coordinator"), (1, "workers"), (3, "workers"),
+            ] {
                 let directory = "\(folder)/\(workers)-\(placement)"
                 let run = try FamilyBitsTests.train([
                     file, "--run-dir", directory, "--set", "cluster.workers=\(workers)", "--set", "training.placement=\(placement)",

@@ -102,6 +102,18 @@ struct WorkerMachineTests {
         #expect(Self.handle(&machine, Self.arrived(1, 3)).last == .advance(to: 3))
     }
 
+    @Test("asks at once for a later version that came while it was computing, and had no place")
+    func overtaken() {
+        var machine = Self.started([0])
+        for chunk: UInt32 in [0, 1] { _ = Self.handle(&machine, Self.arrived(chunk, 1)) }
+        #expect(Self.handle(&machine, Self.arrived(0, 2)) == [.drop(chunk: ChunkIndex(rawValue: 0), version: 2)])
+        let done = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1)))
+        let both = (0..<2).map { ChunkIndex(rawValue: $0) }
+        #expect(done.contains(.advance(to: 1)) && done.last == .requestParameters(version: 2, chunks: both))
+        _ = Self.handle(&machine, Self.arrived(0, 2))
+        #expect(!Self.handle(&machine, .computed(step: 1, node: TreeNode(0, 1))).contains(.advance(to: 2)))
+    }
+
     @Test("names the chunks it misses when it has waited too long")
     func asks() {
         var machine = Self.started([0])
@@ -121,7 +133,7 @@ struct WorkerMachineTests {
             if directives.contains(.compute(step: 0, node: TreeNode(0, 1))) {
                 recomputed.append(wait)
                 let pushed = Self.handle(&machine, .computed(step: 0, node: TreeNode(0, 1)))
-                #expect(pushed.count == 1)
+                #expect(pushed.count == 2)
             }
         }
         #expect(recomputed == [2, 4, 8])

@@ -36,7 +36,8 @@ struct ControlMessageTests {
         .peers(
             .init(
                 timeline: Timeline(rawValue: 3), generation: Generation(rawValue: 7),
-                members: [.init(id: WorkerID(rawValue: 0xA1 << 56), endpoint: "10.0.0.7:7701", memory: "boot:1:2:3:4:5"),
+                members: [
+                    .init(id: WorkerID(rawValue: 0xA1 << 56), endpoint: "10.0.0.7:7701", memory: "boot:1:2:3:4:5"),
                     .init(id: WorkerID(rawValue: .max), endpoint: "", memory: ""),
                 ],
                 hosts: [WorkerID(rawValue: .max), WorkerID(rawValue: 0xA1 << 56)])),
