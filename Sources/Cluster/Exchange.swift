@@ -61,12 +61,15 @@ struct Exchange {
         return due.compactMap { peer in postponed.removeValue(forKey: peer).map { (peer, $0) } }
     }
 
+    /// Members of whom `peers` says nothing any more.
+    func gone(_ peers: ControlMessage.Peers) -> [WorkerID] { members.subtracting(peers.members.map(\.id)).sorted() }
+
     /// Takes in who the members are and where shards live; returns what is wrong with it, in sentences.
     ///
     /// A connection is kept for as long as both ends are members: it serves in either direction, whoever made it. Of two hosts the one
     /// with the smaller number connects; a worker that hosts nothing connects to the hosts.
     mutating func take(_ peers: ControlMessage.Peers, _ port: inout LoopPort) -> [String] {
-        for gone in members.subtracting(peers.members.map(\.id)) {
+        for gone in gone(peers) {
             port.forget(gone)
             memories[gone] = nil
             readers.remove(gone)

@@ -9,40 +9,30 @@ import WireProtocol
 
 /// What the coordinator's shard host knows of shards that live on workers.
 struct ShardPlacementState {
-    /// The timeline's first version, of which hosts take their chunks; nil while the chunks live here.
-    let first: (version: Step, state: OptimizerState)?
+    /// The timeline's first version, of which hosts take their chunks; nil once they have, and while chunks live here.
+    var first: (version: Step, state: OptimizerState)?
     var map: ShardMap?
     var generation = Generation(rawValue: 0)
     var ledger: ShardLedger?
     /// The version that may be probed, once all of it is here.
-    var probed: (version: Step, state: OptimizerState)?
-    /// The last versions that are whole here, by occasion: their frames are not missed.
-    var whole: [(version: Step, occasion: CaptureOccasion)] = []
-    /// The last step that was allowed, and the last whose norms came.
+    var probed: OptimizerState?
+    /// The last step that was allowed, and by host the last whose norms came.
     var allowed: (step: Step, clipScale: Double)?
     var normed: [WorkerID: Step] = [:]
     /// When the hosts were last asked for a snapshot that has not come.
     var askedAt: Instant?
 
     init(version: Step, state: OptimizerState?) { first = state.map { (version, $0) } }
-
-    mutating func note(_ capture: Capture) {
-        whole.append((capture.version, capture.occasion))
-        if whole.count > 16 { whole.removeFirst(8) }
-        if capture.occasion == .probed { probed = (capture.version, capture.state) }
-    }
 }
 
 /// Shards on workers: hands out their chunks, keeps the ledger of their reports, puts their copies together.
 extension ShardHost {
     mutating func place(_ map: ShardMap, _ timeline: Timeline, _ generation: Generation) {
-        guard timeline == machine.timeline else { return }
+        guard timeline == machine.timeline, let first = placement.first else { return }
         (placement.map, placement.generation) = (map, generation)
-        placement.ledger = ShardLedger(map: map, plan: plan.chunks)
-        (placement.allowed, placement.normed) = (nil, [:])
-        captures = CaptureAssembler(
-            plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: plan.network.layout.count)
-        applied(.coordinator, machine.version)
+        placement.ledger = ShardLedger(
+            map: map, plan: plan.chunks, version: first.version, captures: plan.captures, probes: plan.probes)
+        reported { $0.applied(.coordinator, first.version) }
     }
 
     /// Takes what a host of shards says; what is of another timeline or placement is void.
@@ -54,21 +44,37 @@ extension ShardHost {
         switch header.kind {
         case .shardRequest: install(map.chunks(of: peer), at: peer, port: &port)
         case .applied:
-            if let lack = lack(of: peer, at: header.step, map) {
-                tell(.hostFailed(peer, reason: "\(lack) did not arrive"))
-            } else {
-                applied(peer, header.step)
-            }
+            if let lack = lack(of: peer, at: header.step, map) { return tell(.hostFailed(peer, reason: "\(lack) did not arrive")) }
+            reported { $0.applied(peer, header.step) }
         case .norms: try takeNorms(header, message, peer, port: &port)
         case .snapshot: try takeSection(header, message, peer, map)
         case .captureMissed:
-            let foremost = try checkedDoubles(header, message).first ?? 0
+            let foremost = try checkedDoubles(header, message).first ?? -1
             guard foremost >= 0, foremost < 9e15 else { return }
             if let target = placement.ledger?.captureMissed(target: header.step, foremost: Step(foremost)) {
                 ask(for: target, port: &port)
             }
         default: throw RejectedFrame.misdirected(header.kind)
         }
+    }
+
+    /// Takes a report into the ledger, and tells the coordinator what follows from it.
+    mutating func reported(_ report: (inout ShardLedger) -> Void) {
+        guard var ledger = placement.ledger else { return }
+        report(&ledger)
+        while let news = ledger.news() {
+            switch news {
+            case .placed:
+                placement.first = nil
+                tell(.placed(generation: placement.generation))
+            case .applied(let version): tell(.applied(version: version))
+            case .reduced(let step, let norms):
+                tell(
+                    machine.configuration.isHeld(step)
+                        ? .reduced(step: step, squaredNorms: norms) : .norms(step: step, squaredNorms: norms))
+            }
+        }
+        placement.ledger = ledger
     }
 
     /// The chunks of the timeline's first version, section by section.
@@ -90,28 +96,17 @@ extension ShardHost {
         }
     }
 
-    /// All chunks of `host` are at `version`.
-    mutating func applied(_ host: WorkerID, _ version: Step) {
-        let before = placement.ledger?.version
-        guard placement.ledger?.applied(host, version) == true, let now = placement.ledger?.version else { return }
-        guard let before else { return tell(.placed(generation: placement.generation)) }
-        for version in before + 1...now { tell(.applied(version: version)) }
-    }
-
     /// What a host that has reached `version` must have sent before it said so, and has not: frames keep their order, so they were lost.
     private func lack(of host: WorkerID, at version: Step, _ map: ShardMap) -> String? {
-        guard let first = placement.first?.version else { return nil }
-        if version > first, plan.needsNorms(at: version - 1), placement.normed[host].map({ $0 < version - 1 }) ?? true {
+        guard let ledger = placement.ledger else { return nil }
+        if version > 0, let before = ledger.version, before < version, plan.needsNorms(at: version - 1),
+            placement.normed[host].map({ $0 < version - 1 }) ?? true
+        {
             return "the norms of step \(version - 1)"
         }
-        var occasions: [CaptureOccasion] = []
-        if let capture = plan.captures.capture(at: version) { occasions.append(.scheduled(complete: capture == .complete)) }
-        if plan.probes.isDue(at: version) { occasions.append(.probed) }
-        for occasion in occasions {
-            let isWhole = placement.whole.contains { $0.version == version && $0.occasion == occasion }
-            if !isWhole, captures.lacks(map.chunks(of: host).filter { $0 != plan.chunks.statistics }, of: version, occasion) {
-                return "the copy of version \(version)"
-            }
+        let chunks = map.chunks(of: host).filter { $0 != plan.chunks.statistics }
+        for (copy, occasion) in ledger.missingCopies(through: version) where captures.lacks(chunks, of: copy, occasion) {
+            return "the copy of version \(copy)"
         }
         return nil
     }
@@ -122,14 +117,15 @@ extension ShardHost {
         let (step, isHeld) = (header.step, header.flags.contains(.held))
         let values = try checkedDoubles(header, message)
         placement.normed[peer] = max(step, placement.normed[peer] ?? 0)
-        let needed = plan.needsNorms(at: step)
-        let whole = placement.ledger?.reduced(peer, step: step, norms: values) { chunk in
-            needed ? plan.chunks.chunks[Int(chunk.rawValue)].segments.count : 0
-        }
-        if let whole { return tell(isHeld ? .reduced(step: step, squaredNorms: whole) : .norms(step: step, squaredNorms: whole)) }
         // The word that it waits for may have been lost.
         if isHeld, let allowed = placement.allowed, allowed.step == step {
-            sendWord(allowed.step, allowed.clipScale, to: peer, port: &port)
+            return sendWord(allowed.step, allowed.clipScale, to: peer, port: &port)
+        }
+        let (plan, needed) = (plan, plan.needsNorms(at: step))
+        reported { ledger in
+            ledger.reduced(peer, step: step, norms: values) { chunk in
+                needed ? plan.chunks.chunks[Int(chunk.rawValue)].segments.count : 0
+            }
         }
     }
 
@@ -154,28 +150,25 @@ extension ShardHost {
         }
         let occasion: CaptureOccasion
         if header.flags.contains(.requested) {
-            guard header.step == placement.ledger?.captureTarget else { return }
             occasion = .requested
         } else if header.flags.contains(.probed) {
             occasion = .probed
         } else {
-            guard let capture = plan.captures.capture(at: header.step) else { return }
-            occasion = .scheduled(complete: capture == .complete)
+            occasion = .scheduled(complete: plan.captures.capture(at: header.step) == .complete)
         }
+        guard placement.ledger?.awaits(header.step, occasion) == true else { return }
         let expected = plan.chunks.chunks[Int(header.chunk.rawValue)].range.count
         guard header.encoding == .f32, header.count == expected, Int(header.section) < captures.sections(occasion) else {
             throw RejectedFrame.shape(count: header.count, expected: expected)
         }
-        if placement.whole.contains(where: { $0.version == header.step && $0.occasion == occasion }) { return }
         let payload = message.borrowedFloats(ofPart: 1)
         let bytes = payload.bytes(0..<payload.count)
         guard VectorKernels.checksum(bytes) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
         guard let capture = captures.add(Int(header.section), of: header.chunk, version: header.step, occasion, bytes) else {
             return
         }
-        placement.note(capture)
-        if occasion == .requested { placement.ledger?.captured() }
-        if occasion != .probed { tell(.captured(capture)) }
+        if occasion == .probed { placement.probed = capture.state } else { tell(.captured(capture)) }
+        reported { $0.captured(header.step, occasion) }
     }
 
     private func checkedDoubles(_ header: FrameHeader, _ message: ReceivedMessage) throws -> [Double] {

@@ -289,7 +289,7 @@ extension ShardHost {
         case .reportCaptureMissed: break
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
         case .reportApplied(let version):
-            if store == nil { applied(.coordinator, version) } else { tell(.applied(version: version)) }
+            if store == nil { reported { $0.applied(.coordinator, version) } } else { tell(.applied(version: version)) }
         }
     }
 
@@ -326,7 +326,7 @@ extension ShardHost {
     }
 
     /// What a probe needs of the version that stands still.
-    var probedState: OptimizerState? { store.map(\.state) ?? placement.probed?.state }
+    var probedState: OptimizerState? { store.map(\.state) ?? placement.probed }
 
     static func doubles(_ payload: RawSpan) -> [Double] {
         (0..<payload.byteCount / 8).map { index in

@@ -81,9 +81,7 @@ extension WorkerData {
 
     mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to host: WorkerID, port: inout LoopPort) {
         frame.encode(into: &header)
-        do { try port.send(to: host, header, payload: payload) } catch {
-            outlets.rejected("a \(frame.kind) frame was not sent: \(error)")
-        }
+        do { try port.send(to: host, header, payload: payload) } catch { reject("a \(frame.kind) frame was not sent: \(error)") }
     }
 
     /// A frame whose payload is read in `memory` itself until it has left.
@@ -91,7 +89,7 @@ extension WorkerData {
         frame.encode(into: &header)
         let buffer = unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) }
         do { try port.send(to: host, header, payload: buffer, range: range.lowerBound * 4..<range.upperBound * 4) } catch {
-            outlets.rejected("a \(frame.kind) frame was not sent: \(error)")
+            reject("a \(frame.kind) frame was not sent: \(error)")
         }
     }
 }

@@ -53,7 +53,9 @@ extension WorkerData {
                 let memory = exchange.memories[peer]
                 let outbox = Int(header.section)
                 // One that is not there any more is of a step that has been applied.
-                if let value = memory?.gradient(header.chunk, header.step, header.timeline, outbox: outbox) { shard.push(name, value) }
+                if let value = memory?.gradient(header.chunk, header.step, header.timeline, outbox: outbox) {
+                    shard.push(name, value)
+                }
             } else {
                 shard.push(name, try checkedPayload(header, message))
             }
@@ -81,7 +83,9 @@ extension WorkerData {
             throw RejectedFrame.unknownChunk(header.chunk.rawValue)
         }
         let expected = plan.chunks.chunks[Int(header.chunk.rawValue)].range.count
-        guard header.encoding == .f32, header.count == expected, header.kind != .snapshot || Int(header.section) < shard.store.sectionCount else {
+        guard header.encoding == .f32, header.count == expected,
+            header.kind != .snapshot || Int(header.section) < shard.store.sectionCount
+        else {
             throw RejectedFrame.shape(count: header.count, expected: expected)
         }
     }
@@ -121,16 +125,6 @@ extension WorkerData {
                 arrived.append((chunk, version))
                 continue
             }
-<<<<<<< HEAD
-            let memory = versions[version]
-            let header =
-                frame
-                ?? FrameHeader(
-                    kind: .parameters, timeline: shard.timeline, generation: shard.generation, step: version, chunk: chunk,
-                    count: range.count, sender: identity, payloadChecksum: unsafe VectorKernels.checksum(memory.floats(range).bytes)
-                )
-            frame = header
-=======
             var header = FrameHeader(
                 kind: .parameters, flags: exchange.flags(to: reader), timeline: shard.timeline, generation: shard.generation,
                 step: version, chunk: chunk, count: range.count, sender: identity)
@@ -142,7 +136,6 @@ extension WorkerData {
             let sum = checksum ?? (unsafe VectorKernels.checksum(memory.floats(range).bytes))
             checksum = sum
             header.payloadChecksum = sum
->>>>>>> limit
             send(header, memory, range, to: reader, port: &port)
         }
     }

@@ -31,7 +31,8 @@ struct WorkerOutlets: Sendable {
     var lane: @Sendable (LaneWork) -> Void
     var progressed: @Sendable (WorkerProgress) -> Void
     var synchronized: @Sendable (Step) -> Void
-    var rejected: @Sendable (String) -> Void
+    /// Something was dropped, or not sent; and how often so far.
+    var rejected: @Sendable (String, Int) -> Void
 }
 
 /// The data socket's thread of a worker, which owns the worker's machine, its two parameter versions and the shard that it may host.
@@ -55,6 +56,7 @@ struct WorkerData: SocketHandler {
     var finishedProbes: [TreeNode: NodeProduct] = [:]
     var probeDirectives: [ProbeFollower.Directive] = []
     private var progress = WorkerProgress()
+    private var rejections = 0
     private var directives: [WorkerMachine.Directive] = []
     /// The chunk and the scalars at hand, for the directive that sends them.
     private var gradient: FloatMemory?
@@ -77,7 +79,7 @@ struct WorkerData: SocketHandler {
     }
 
     mutating func started(port: inout LoopPort) {
-        do { try exchange.start(&port) } catch { outlets.rejected("\(error)") }
+        do { try exchange.start(&port) } catch { reject("\(error)") }
     }
 
     mutating func ticked(at now: Instant, port: inout LoopPort) {
@@ -99,7 +101,8 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .peers(let peers):
-            for complaint in exchange.take(peers, &port) { outlets.rejected(complaint) }
+            for gone in exchange.gone(peers) { shard?.handle(.unsubscribed(gone)) }
+            for complaint in exchange.take(peers, &port) { reject(complaint) }
             placeShard(port: &port)
         case .probed(let result):
             waitingSince = MonotonicClock.now()
@@ -132,7 +135,7 @@ struct WorkerData: SocketHandler {
             }
             exchange.note(header, from: peer)
             try take(header, message, from: peer, port: &port)
-        } catch { outlets.rejected("\(error)") }
+        } catch { reject("\(error)") }
         settle(port: &port)
     }
 
@@ -148,6 +151,12 @@ struct WorkerData: SocketHandler {
         case .statistics, .resendRequest, .shardRequest, .applied, .norms, .captureMissed:
             throw RejectedFrame.misdirected(header.kind)
         }
+    }
+
+    /// Said each time the count has doubled: whoever sends garbage must not fill the log, nor hold this thread up with it.
+    mutating func reject(_ reason: String) {
+        rejections += 1
+        if rejections.nonzeroBitCount == 1 { outlets.rejected(reason, rejections) }
     }
 
     func reportProgress() {
@@ -172,7 +181,9 @@ struct WorkerData: SocketHandler {
         _ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort
     ) throws {
         let (chunk, version, timeline) = (header.chunk, header.step, header.timeline)
-        guard machine.awaits(chunk, version: version, timeline: timeline) else { return }
+        guard machine.awaits(chunk, version: version, timeline: timeline) else {
+            return handle(.parametersArrived(chunk: chunk, version: version, timeline: timeline), port: &port)
+        }
         if chunk != plan.chunks.statistics {
             let target = versions[version]
             if header.flags.contains(.shared) {

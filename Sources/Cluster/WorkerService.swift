@@ -22,6 +22,8 @@ public struct WorkerService: Sendable {
     public var bindPort: UInt16 = 0
     /// The host name or address that others reach this worker by; empty for the address of `bindHost`.
     public var advertisedHost = ""
+    /// Whether it may listen where other machines reach it.
+    public var listensBeyondLoopback = false
     /// How long the coordinator may take to answer at first.
     public var connectDeadline: Duration
     /// How long a coordinator that was there may be silent before the worker gives up.
@@ -96,7 +98,7 @@ public struct WorkerService: Sendable {
         let outlets = WorkerOutlets(
             lane: { lane.compute($0) }, progressed: { try? control.post(.progressed($0)) },
             synchronized: { try? control.post(.synchronized($0)) },
-            rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)"]) })
+            rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)", "dropped so far": "\($1)"]) })
         let sharesMemory = plan.experiment.cluster.payloads == .auto
         let memory = ExchangeMemory(plan, isShared: sharesMemory)
         let exchange = Exchange(
@@ -176,7 +178,14 @@ public struct WorkerService: Sendable {
 
     /// Where this worker listens for others: on the way to the coordinator, unless told otherwise.
     private func dataBind() throws -> Endpoint {
-        try Endpoint(host: bindHost.isEmpty ? try Endpoint.localHost(toward: coordinator) : bindHost, port: bindPort)
+        let endpoint = try Endpoint(
+            host: bindHost.isEmpty ? try Endpoint.localHost(toward: coordinator) : bindHost, port: bindPort)
+        guard endpoint.isLoopback || listensBeyondLoopback else {
+            throw ClusterError.unusable(
+                "this run places shards on workers, so this one would listen on \(endpoint.host), where every machine that reaches it may "
+                    + "connect; say --insecure on a network that you trust")
+        }
+        return endpoint
     }
 
     private func advertised(_ bound: Endpoint) throws -> String {

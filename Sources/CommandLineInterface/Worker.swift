@@ -20,6 +20,21 @@ struct Worker: ParsableCommand {
     @Option(help: "Seconds to wait for a coordinator that has fallen silent before giving up.")
     var reconnect: Int = 600
 
+    @Option(
+        help:
+            "Where other workers may connect when this one hosts a shard (training.placement: workers); by default the address that faces the coordinator."
+    )
+    var bind: String = ""
+
+    @Option(help: "The port for that; 0 lets the system choose.")
+    var port: UInt16 = 0
+
+    @Option(help: "The host name or address that other workers reach this machine by.")
+    var advertise: String = ""
+
+    @Flag(help: "Listen for other workers on other addresses than this machine's own: on a network that you trust.")
+    var insecure = false
+
     @Flag(help: "Exit as soon as standard input ends: for workers that must not outlive the process that started them.")
     var endWithStdin = false
 
@@ -32,9 +47,11 @@ struct Worker: ParsableCommand {
         let log = Logger(label: name.isEmpty ? "worker" : name) {
             RunLogHandler(label: $0, file: nil, echo: quiet ? .warning : .info)
         }
-        let service = WorkerService(
+        var service = WorkerService(
             coordinator: endpoint, families: Invocation.families, name: name, build: Invocation.build,
             connectDeadline: .seconds(max(1, patience)), reconnectDeadline: .seconds(max(1, reconnect)))
+        (service.bindHost, service.bindPort, service.advertisedHost) = (bind, port, advertise)
+        service.listensBeyondLoopback = insecure
         do { try service.run(log: log) } catch let error as ClusterError {
             switch error {
             // The coordinator says the same, once, where a person looks.

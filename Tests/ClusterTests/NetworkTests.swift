@@ -4,15 +4,17 @@ import Testing
 /// Workers on hosts of their own, whose cable is pulled.
 @Suite("Networks", .serialized)
 struct NetworkTests {
-    @Test("a worker that is cut off is lost, the others go on, and when it is back it joins anew: the same bits")
-    func partitionAndHeal() throws {
+    @Test(
+        "a worker that is cut off is lost, the others go on, and when it is back it joins anew: the same bits",
+        arguments: ["coordinator", "workers"])
+    func partitionAndHeal(placement: String) throws {
         if let obstacle = NetworkHosts.obstacle() { return print("skipped: \(obstacle)") }
         try Program.inTemporaryFolder { folder in
             let hosts = try NetworkHosts(3)
             defer { hosts.remove() }
             let settings =
                 ChaosTests.wide.map { $0 == "training.steps=150" ? "training.steps=900" : $0 }
-                + ChaosTests.settings("cluster.livenessSeconds=3", "cluster.workers=2")
+                + ChaosTests.settings("cluster.livenessSeconds=3", "cluster.workers=2", "training.placement=\(placement)")
             let reference = try ChaosTests.reference(folder, settings)
             let directory = "\(folder)/run"
             let (coordinator, endpoint, output) = try ChaosTests.coordinator(
@@ -20,7 +22,8 @@ struct NetworkTests {
             #expect(endpoint.hasPrefix("10.77.0.1:"))
             let workers = try [2, 3].map { host in
                 try Program.start(
-                    ["worker", "--connect", endpoint, "--name", "host-\(host)", "--quiet"], through: hosts.command(on: host)
+                    ["worker", "--connect", endpoint, "--name", "host-\(host)", "--quiet", "--insecure"],
+                    through: hosts.command(on: host)
                 ).0
             }
             let run = RunFolder(path: directory)

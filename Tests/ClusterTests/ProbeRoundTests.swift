@@ -31,12 +31,16 @@ struct ProbeRoundTests {
             let bits = try #require(reference.json["weightsSHA256"] as? String)
             let expected = RunFolder(path: "\(folder)/reference")
             let rows = try expected.lawfulRows()
-            for workers in [1, 2, 4] {
-                let run = try FamilyBitsTests.train(
-                    [file, "--run-dir", "\(folder)/\(workers)", "--set", "cluster.workers=\(workers)"])
+            for (workers, placement) in [
+                (1, "coordinator"), (2, "coordinator"), (4, "coordinator"), (1, "workers"), (3, "workers"),
+            ] {
+                let directory = "\(folder)/\(workers)-\(placement)"
+                let run = try FamilyBitsTests.train([
+                    file, "--run-dir", directory, "--set", "cluster.workers=\(workers)", "--set", "training.placement=\(placement)",
+                ])
                 #expect(run.status == 0, "\(run.errors)")
-                #expect(run.json["weightsSHA256"] as? String == bits, "\(workers) workers")
-                #expect(try RunFolder(path: "\(folder)/\(workers)").lawfulRows() == rows, "\(workers) workers")
+                #expect(run.json["weightsSHA256"] as? String == bits, "\(directory)")
+                #expect(try RunFolder(path: directory).lawfulRows() == rows, "\(directory)")
             }
             let measured = try expected.texts("SELECT DISTINCT diagnostic FROM layer_diagnostics ORDER BY diagnostic")
             for id in ["D1", "D5", "D8", "D9", "D10", "D11", "D13", "D14", "D16", "D17", "D22", "D23", "D24", "D25", "D26"] {
@@ -156,14 +160,17 @@ struct ProbeRoundTests {
         }
     }
 
-    @Test("a worker that is killed in a probe changes no row", arguments: [1, 2])
-    func killed(number: Int) throws {
+    @Test("a worker that is killed in a probe changes no row", arguments: [1, 2], ["coordinator", "workers"])
+    func killed(number: Int, placement: String) throws {
         try Program.inTemporaryFolder { folder in
             let file = try Self.experiment(folder, Self.everything)
             _ = try FamilyBitsTests.train([file, "--reference", "--run-dir", "\(folder)/reference"])
             for version in [0, 10, 30] {
                 let run = try FamilyBitsTests.train(
-                    [file, "--run-dir", "\(folder)/\(version)", "--set", "cluster.workers=3"],
+                    [
+                        file, "--run-dir", "\(folder)/\(version)", "--set", "cluster.workers=3", "--set",
+                        "training.placement=\(placement)",
+                    ],
                     environment: ["PLUMB_FAILPOINT": "worker-\(number):probe:\(version)"])
                 #expect(run.status == 0, "\(run.errors)")
                 #expect(
