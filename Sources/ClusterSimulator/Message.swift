@@ -70,8 +70,6 @@ enum HubOrder {
     case install(ChunkIndex, version: Step, OptimizerState)
     case allowApply(step: Step, clipScale: Double)
     case capture(target: Step)
-    /// The copy has arrived, whether it was wanted or not.
-    case captureTaken(CaptureName)
 }
 
 /// A chunk that was copied.

@@ -43,6 +43,8 @@ final class SimulatedCoordinator {
     var base: (version: Step, state: OptimizerState)?
     /// The step that was allowed last.
     var allowed: (step: Step, clipScale: Double)?
+    /// Steps whose norms have come on this timeline.
+    var normed: Set<Step> = []
     var captureAskedAt = 0
     /// The version that may be probed, from the shards.
     var probed: (version: Step, state: OptimizerState)?

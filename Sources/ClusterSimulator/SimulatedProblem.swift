@@ -11,6 +11,8 @@ public struct SimulatedProblem: Sendable {
     public let plan: TrainingPlan
     /// The state before step t, t = 0 … steps.
     let states: [OptimizerState]
+    /// The squared norms of each step's segments, where they are needed.
+    let norms: [[Double]]
     /// The reduced scalars of each step.
     let scalars: [[Double]]
     /// What probes measure of each version that is due, by one process.
@@ -43,8 +45,8 @@ public struct SimulatedProblem: Sendable {
               keepCheckpoints: 2
               onNonFinite: continue\(clips ? "\n  clip: 0.5" : "")
             diagnostics:
-              every: 0
-              select: [jacobian, curvature]
+              every: 3
+              select: [noise-scale, update, jacobian, curvature]
               probeEvery: \(probes ? 4 : 0)
               probeExamples: \(partitions)
               budget: none
@@ -58,14 +60,15 @@ public struct SimulatedProblem: Sendable {
             chunkLimits: .init(elementsMax: 24, elementsGood: 12))
         var trainer = ReferenceTrainer(plan)
         var computer = MicrobatchComputer(plan)
-        var (states, scalars) = ([trainer.state], [[Double]]())
+        var (states, scalars, norms) = ([trainer.state], [[Double]](), [[Double]]())
         for step in 0..<Step(steps) {
-            let (_, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters.span)
+            let (gradient, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters.span)
             scalars.append(sums)
+            norms.append(plan.needsNorms(at: step) ? Self.squaredNorms(of: gradient, plan) : [])
             _ = try trainer.takeStep()
             states.append(trainer.state)
         }
-        (self.states, self.scalars) = (states, scalars)
+        (self.states, self.scalars, self.norms) = (states, scalars, norms)
         var probe = LocalProbe(plan)
         var probed: [Step: [DiagnosticsSpecification.Name: [DiagnosticRow]]] = [:]
         for version in 0...Step(steps) where plan.probes.isDue(at: version) {
@@ -74,6 +77,10 @@ public struct SimulatedProblem: Sendable {
             }
         }
         self.probed = probed
+    }
+
+    private static func squaredNorms(of gradient: FloatMemory, _ plan: TrainingPlan) -> [Double] {
+        plan.chunks.chunks.flatMap(\.segments).map { plan.update.squaredNorm(block: $0.block, gradient: gradient.floats($0.range)) }
     }
 
     /// One for the Jacobian and one for each product with the five matrices of the curvature; at most one version a step is probed.

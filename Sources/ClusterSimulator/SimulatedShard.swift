@@ -12,6 +12,8 @@ final class SimulatedShard {
     var statistics = StatisticsReducer()
     /// Of the chunks' segments, by chunk.
     var norms: [[Double]]
+    /// Chunks whose norms are there, of a step that waits for nothing.
+    var normsGathered = 0
     var clipScale = 1.0
     /// Which partitions each held sum counts: how often, by chunk and node.
     var counted: [[TreeNode: [Int]]]
@@ -60,9 +62,6 @@ final class SimulatedHost {
     /// What is said again when nothing comes of it.
     var applied: Step?
     var reduced: (step: Step, squaredNorms: [Double])?
-    /// Copies that the coordinator has not taken.
-    var outbox: [(name: CaptureName, sections: [[Float]])] = []
-    var outboxSince = 0
 
     init(timeline: Timeline, chunks: [ChunkIndex], problem: SimulatedProblem, now: Int) {
         self.timeline = timeline

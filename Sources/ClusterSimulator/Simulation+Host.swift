@@ -41,9 +41,6 @@ extension Simulation {
             shard.clipScale = clipScale
             try tellShard(slot, .applyAllowed(step: step, timeline: timeline))
         case .capture(let target): try tellShard(slot, .captureRequested(version: target))
-        case .captureTaken(let name):
-            host.outbox.removeAll { $0.name == name }
-            host.outboxSince = now
         }
     }
 
@@ -71,23 +68,9 @@ extension Simulation {
         sendToHub(slot, .reduced(step: step, squaredNorms: values))
     }
 
-    func keepForHub(_ slot: Int, _ name: CaptureName) {
-        guard let host = slots[slot].process?.host, let sections = host.shard?.sections(of: name) else { return }
-        sendToHub(slot, .captured(name, sections: sections))
-        guard keepsCopies else { return }
-        if host.outbox.isEmpty { host.outboxSince = now }
-        host.outbox.removeAll { $0.name == name }
-        host.outbox.append((name, sections))
-    }
-
     /// Says again what nothing has come of.
     func tickHost(_ slot: Int) {
         guard let host = slots[slot].process?.host else { return }
-        if now - host.outboxSince > Self.patience && !host.outbox.isEmpty {
-            host.outboxSince = now
-            reach("copies sent again")
-            for (name, sections) in host.outbox { sendToHub(slot, .captured(name, sections: sections)) }
-        }
         guard now - host.waitingSince > Self.patience else { return }
         host.waitingSince = now
         if !host.missing.isEmpty {

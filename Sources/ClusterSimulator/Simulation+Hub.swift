@@ -35,6 +35,7 @@ extension Simulation {
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         coordinator.captureTimelines = [:]
         (coordinator.ledger, coordinator.allowed, coordinator.probed) = (nil, nil, nil)
+        coordinator.normed = []
         coordinator.base = (version, state)
         coordinator.shard.store.restore(state)
         coordinator.probe.restart(timeline: timeline)
@@ -54,18 +55,19 @@ extension Simulation {
     }
 
     func receiveAtHub(_ host: WorkerID, _ report: HostReport, _ timeline: Timeline) throws {
-        // What has arrived is let go by its host, whatever becomes of it here.
-        if keepsCopies, case .captured(let name, _) = report { send(.hub(.captureTaken(name), timeline), to: host) }
         guard let coordinator, timeline == coordinator.shard.machine.timeline else { return reach("report of another timeline") }
         switch report {
         case .missing(let chunks):
             guard let base = coordinator.base else { return }
             for chunk in chunks { send(.hub(.install(chunk, version: base.version, base.state), timeline), to: host) }
         case .applied(let version):
-            if !keepsCopies && lacksCopies(of: host, through: version) { return letGo(host) }
+            if isLacking(host, at: version) {
+                reach("host let go for want of what it had sent")
+                return post(.unreachable(host))
+            }
             try reported { $0.applied(host, version) }
         case .reduced(let step, let norms):
-            if let allowed = coordinator.allowed, step <= allowed.step {
+            if coordinator.shard.machine.configuration.isHeld(step), let allowed = coordinator.allowed, step <= allowed.step {
                 reach("allowance told again")
                 return send(.hub(.allowApply(step: allowed.step, clipScale: allowed.clipScale), timeline), to: host)
             }
@@ -84,31 +86,32 @@ extension Simulation {
         }
     }
 
-    /// Whether copies that a host must have made by now are not here: on a link that keeps its order they have been lost.
-    private func lacksCopies(of host: WorkerID, through version: Step) -> Bool {
+    /// Whether copies or norms that a host must have sent by now are not here: on a link that keeps its order they have been lost.
+    private func isLacking(_ host: WorkerID, at version: Step) -> Bool {
         guard let coordinator, let ledger = coordinator.ledger, let map = maps[coordinator.shard.machine.timeline] else {
             return false
         }
+        if ledger.missingNorms(of: host, before: version, needed: problem.plan.needsNorms) != nil { return true }
         let chunks = map.chunks(of: host)
         return ledger.missingCopies(through: version).contains { coordinator.captures.lacks(chunks, of: $0.version, $0.occasion) }
-    }
-
-    private func letGo(_ host: WorkerID) {
-        reach("host let go for want of its copies")
-        post(.unreachable(host))
     }
 
     /// Takes a report, and tells the control thread what follows from it.
     func reported(_ report: (inout ShardLedger) -> Void) throws {
         guard let coordinator, var ledger = coordinator.ledger else { return }
         report(&ledger)
-        while let news = ledger.news() {
+        while let news = ledger.news(needsNorms: problem.plan.needsNorms) {
             switch news {
             case .placed:
                 coordinator.base = nil
                 if let generation = coordinator.placing { post(.placed(generation)) }
             case .applied(let version): post(.applied(version: version))
-            case .reduced(let step, let norms): post(.reduced(step: step, squaredNorms: norms))
+            case .reduced(let step, let norms):
+                guard norms.map(\.bitPattern) == problem.norms[Int(step)].map(\.bitPattern) else {
+                    throw violation("the norms of step \(step) have other bits than the reference trainer's")
+                }
+                coordinator.normed.insert(step)
+                if coordinator.shard.machine.configuration.isHeld(step) { post(.reduced(step: step, squaredNorms: norms)) }
             }
         }
         coordinator.ledger = ledger

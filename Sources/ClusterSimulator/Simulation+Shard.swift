@@ -50,9 +50,13 @@ extension Simulation {
             for node in nodes { shard.counted[Int(chunk.rawValue)][node] = nil }
             if chunk == statistics { shard.statistics.discard(nodes) } else { shard.store.discard(chunk: chunk, nodes: nodes) }
         case .rooted(let chunk, let step):
-            if plan.needsNorms(at: step) {
-                shard.norms[Int(chunk.rawValue)] = shard.store.squaredNorms(chunk: chunk, root: plan.tree.root)
-            }
+            guard plan.needsNorms(at: step) else { return }
+            shard.norms[Int(chunk.rawValue)] = shard.store.squaredNorms(chunk: chunk, root: plan.tree.root)
+            if place < 0 || shard.machine.configuration.isHeld(step) { return }
+            shard.normsGathered += 1
+            guard shard.normsGathered == shard.machine.configuration.chunks.count else { return }
+            shard.normsGathered = 0
+            sendToHub(place, .reduced(step: step, squaredNorms: shard.reducedNorms))
         case .reportReduced(let step):
             if place < 0 { post(.reduced(step: step, squaredNorms: shard.reducedNorms)) } else { reportReduced(place, step) }
         case .apply(let chunk, let step): try apply(chunk, step, place, shard)
@@ -61,7 +65,12 @@ extension Simulation {
             post(.statistics(step: step, shard.statistics.take(root: plan.tree.root)))
         case .capture(let chunk, let version, let occasion):
             let name = CaptureName(chunk: chunk, version: version, occasion: occasion)
-            if place < 0 { try put(name, shard.machine.timeline, shard.sections(of: name)) } else { keepForHub(place, name) }
+            let sections = shard.sections(of: name)
+            if place < 0 {
+                try put(name, shard.machine.timeline, sections)
+            } else {
+                sendToHub(place, .captured(name, sections: sections))
+            }
         case .reportCaptureMissed(let target, let foremost):
             if place < 0 { throw violation("the only host misses no capture") }
             sendToHub(place, .captureMissed(target: target, foremost: foremost))

@@ -29,8 +29,6 @@ final class Simulation {
     let placement: ShardPlacement
     /// Workers that host shards at most.
     let hostsMax: Int
-    /// Whether hosts keep what they have copied until the coordinator has taken it; otherwise one whose copies do not come is let go.
-    let keepsCopies: Bool
     var now = 0
     var queue = EventQueue<Event>()
     var dice: Dice
@@ -75,7 +73,6 @@ final class Simulation {
         var choice = Dice(seed: seed, purpose: "hosts")
         // Mostly every worker that was there at the beginning; sometimes some only compute.
         hostsMax = choice.chance(0.25) ? choice.within(1...workers) : problem.plan.chunks.chunks.count
-        keepsCopies = choice.chance(0.5)
         self.placement = placement
         self.problem = problem
         self.workers = workers
@@ -147,7 +144,7 @@ final class Simulation {
             lines.append(
                 "  hosts \(host.chunks.count) chunks of timeline \(host.timeline.rawValue), misses \(host.missing.count), version "
                     + "\(shard.map { "\($0.version)" } ?? "none"), missing \(shard?.missingPartitions ?? []), "
-                    + "\(host.outbox.count) copies not taken, waits for \(host.reduced.map { "the word on \($0.step)" } ?? "nothing")"
+                    + "waits for \(host.reduced.map { "the word on \($0.step)" } ?? "nothing")"
             )
         }
         return lines.joined(separator: "\n  ")

@@ -103,20 +103,25 @@ public struct ShardLedger: Sendable {
         norms[step] = gathered
     }
 
-    /// A step before `version` whose norms others have told and `host` has not, which must have by the time it is there.
-    public func missingNorms(of host: WorkerID, before version: Step) -> Step? {
-        norms.filter { $0.key < version && $0.value.missing.contains(host) }.keys.min()
+    /// A step before `version` whose norms `host` has not told, which must have by the time it is there.
+    public func missingNorms(of host: WorkerID, before version: Step, needed: (Step) -> Bool) -> Step? {
+        let next = told ?? first
+        guard next < version else { return nil }
+        return (next..<version).first { step in
+            needed(step) && reduced.map { $0 < step } ?? true && norms[step]?.missing.contains(host) ?? true
+        }
     }
 
-    /// What has come to be true and was not told yet; ask until there is nothing, after every report and copy.
-    public mutating func news() -> News? {
-        if let told, let gathered = norms[told] {
-            guard gathered.missing.isEmpty else { return nil }
+    /// What has come to be true and was not told yet; ask until there is nothing, after every report and copy. `needsNorms` says of which
+    /// steps there are norms.
+    public mutating func news(needsNorms: (Step) -> Bool) -> News? {
+        if let told, let gathered = norms[told], gathered.missing.isEmpty {
             norms[told] = nil
             reduced = told
             return .reduced(step: told, norms: gathered.byChunk.flatMap { $0 })
         }
         let next = told.map { $0 + 1 } ?? first
+        if let told, needsNorms(told), reduced.map({ $0 < told }) ?? true { return nil }
         guard let version, next <= version, copies(of: next).allSatisfy(copied.contains) else { return nil }
         defer { told = next }
         for copy in copies(of: next) { copied.remove(copy) }

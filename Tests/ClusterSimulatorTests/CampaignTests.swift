@@ -30,8 +30,8 @@ struct CampaignTests {
         "shards with the coordinator", "shards with the workers", "rollback", "expelled", "interrupted with a snapshot",
         "death while writing", "resumed from a snapshot", "probe finished", "slow step", "frame between parted workers",
         "host lost while placing shards", "host lost while running", "host lost while running, probing",
-        "host lost while stopping", "host lost while stopping, probing", "host let go for want of its copies",
-        "copies sent again", "copy not awaited", "capture asked for again", "capture missed", "allowance told again",
+        "host lost while stopping", "host lost while stopping, probing", "host let go for want of what it had sent",
+        "copy not awaited", "capture asked for again", "capture missed", "allowance told again",
         "chunks asked for again", "peers told again", "assignment without its map", "report of another timeline",
         "order of another timeline",
     ]

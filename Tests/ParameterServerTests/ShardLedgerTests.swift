@@ -19,9 +19,9 @@ struct ShardLedgerTests {
         return ShardLedger(map: ShardMap(plan, hosts: [a, b]), plan: plan, version: version, captures: captures, probes: probes)
     }
 
-    private static func news(_ ledger: inout ShardLedger) -> [ShardLedger.News] {
+    private static func news(_ ledger: inout ShardLedger, norms: Bool = false) -> [ShardLedger.News] {
         var all: [ShardLedger.News] = []
-        while let news = ledger.news() { all.append(news) }
+        while let news = ledger.news(needsNorms: { _ in norms }) { all.append(news) }
         return all
     }
 
@@ -83,13 +83,18 @@ struct ShardLedgerTests {
         ledger.reduced(Self.a, step: 0, norms: [1, 3]) { _ in 1 }
         ledger.applied(Self.a, 1)
         ledger.reduced(Self.a, step: 1, norms: [4, 6]) { _ in 1 }
-        #expect(Self.news(&ledger).isEmpty && ledger.missingNorms(of: Self.b, before: 1) == 0)
-        #expect(ledger.missingNorms(of: Self.b, before: 0) == nil && ledger.missingNorms(of: Self.a, before: 9) == nil)
+        #expect(Self.news(&ledger, norms: true).isEmpty)
+        #expect(ledger.missingNorms(of: Self.b, before: 1) { _ in true } == 0)
+        #expect(ledger.missingNorms(of: Self.b, before: 1) { _ in false } == nil)
+        #expect(ledger.missingNorms(of: Self.a, before: 2) { _ in true } == nil)
         ledger.reduced(Self.b, step: 0, norms: [2]) { _ in 1 }
         ledger.applied(Self.b, 2)
-        #expect(Self.news(&ledger) == [.reduced(step: 0, norms: [1, 2, 3]), .applied(version: 1)])
+        #expect(Self.news(&ledger, norms: true) == [.reduced(step: 0, norms: [1, 2, 3]), .applied(version: 1)])
         ledger.reduced(Self.b, step: 1, norms: [5]) { _ in 1 }
-        #expect(Self.news(&ledger) == [.reduced(step: 1, norms: [4, 5, 6])])
+        #expect(Self.news(&ledger, norms: true) == [.reduced(step: 1, norms: [4, 5, 6])])
+        Self.place(&ledger, at: 3)
+        #expect(Self.news(&ledger, norms: true) == [.applied(version: 2)], "nobody's norms of step 2 have come")
+        #expect(ledger.missingNorms(of: Self.a, before: 3) { _ in true } == 2)
     }
 
     @Test("tells neither a version nor its norms before what is copied of it is whole")
