@@ -16,9 +16,8 @@ struct ShardPlacementState {
     var ledger: ShardLedger?
     /// The version that may be probed, once all of it is here.
     var probed: OptimizerState?
-    /// The last step that was allowed, and by host the last whose norms came.
+    /// The last step that was allowed.
     var allowed: (step: Step, clipScale: Double)?
-    var normed: [WorkerID: Step] = [:]
     /// When the hosts were last asked for a snapshot that has not come.
     var askedAt: Instant?
 
@@ -62,7 +61,7 @@ extension ShardHost {
     mutating func reported(_ report: (inout ShardLedger) -> Void) {
         guard var ledger = placement.ledger else { return }
         report(&ledger)
-        while let news = ledger.news() {
+        while let news = ledger.news(needsNorms: plan.needsNorms) {
             switch news {
             case .placed:
                 placement.first = nil
@@ -99,11 +98,7 @@ extension ShardHost {
     /// What a host that has reached `version` must have sent before it said so, and has not: frames keep their order, so they were lost.
     private func lack(of host: WorkerID, at version: Step, _ map: ShardMap) -> String? {
         guard let ledger = placement.ledger else { return nil }
-        if version > 0, let before = ledger.version, before < version, plan.needsNorms(at: version - 1),
-            placement.normed[host].map({ $0 < version - 1 }) ?? true
-        {
-            return "the norms of step \(version - 1)"
-        }
+        if let step = ledger.missingNorms(of: host, before: version, needed: plan.needsNorms) { return "the norms of step \(step)" }
         let chunks = map.chunks(of: host).filter { $0 != plan.chunks.statistics }
         for (copy, occasion) in ledger.missingCopies(through: version) where captures.lacks(chunks, of: copy, occasion) {
             return "the copy of version \(copy)"
@@ -116,7 +111,6 @@ extension ShardHost {
     ) throws {
         let (step, isHeld) = (header.step, header.flags.contains(.held))
         let values = try checkedDoubles(header, message)
-        placement.normed[peer] = max(step, placement.normed[peer] ?? 0)
         // The word that it waits for may have been lost.
         if isHeld, let allowed = placement.allowed, allowed.step == step {
             return sendWord(allowed.step, allowed.clipScale, to: peer, port: &port)
