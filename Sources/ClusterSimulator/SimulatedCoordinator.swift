@@ -43,6 +43,8 @@ final class SimulatedCoordinator {
     var base: (version: Step, state: OptimizerState)?
     /// The step that was allowed last.
     var allowed: (step: Step, clipScale: Double)?
+    /// Versions whose scheduled copies are whole on this timeline.
+    var copied: Set<Step> = []
     /// Steps whose norms have come on this timeline.
     var normed: Set<Step> = []
     var captureAskedAt = 0

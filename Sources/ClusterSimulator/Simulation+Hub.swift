@@ -35,7 +35,7 @@ extension Simulation {
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         coordinator.captureTimelines = [:]
         (coordinator.ledger, coordinator.allowed, coordinator.probed) = (nil, nil, nil)
-        coordinator.normed = []
+        (coordinator.normed, coordinator.copied) = ([], [])
         coordinator.base = (version, state)
         coordinator.shard.store.restore(state)
         coordinator.probe.restart(timeline: timeline)

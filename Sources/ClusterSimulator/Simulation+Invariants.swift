@@ -70,6 +70,9 @@ extension Simulation {
         if placement == .workers && problem.plan.needsNorms(at: version - 1) && !coordinator.normed.contains(version - 1) {
             throw violation("version \(version) is complete without the norms of the step that made it")
         }
+        if placement == .workers && problem.plan.captures.capture(at: version) != nil && !coordinator.copied.contains(version) {
+            throw violation("version \(version) is complete without its copy")
+        }
         let isCalm = active.isEmpty && now > (faults.filter { $0.start < now }.map(\.end).max() ?? 0) + 30_000_000
         guard faults.isEmpty || isCalm, version >= coordinator.generationChangedAt + 3 else { return }
         reach("calm step")

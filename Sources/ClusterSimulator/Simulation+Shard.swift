@@ -128,6 +128,7 @@ extension Simulation {
         guard capture.isComplete ? sameState(capture.state, reference) : sameBits(capture.state.parameters, reference.parameters)
         else { throw violation("the copy of version \(name.version) does not hold the reference trainer's state") }
         if capture.isComplete && capture.version == problem.steps { coordinator.last = capture.state }
+        if case .scheduled = capture.occasion { coordinator.copied.insert(capture.version) }
         if case .probed = capture.occasion {
             coordinator.probed = (capture.version, capture.state)
         } else {
