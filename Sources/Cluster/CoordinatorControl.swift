@@ -73,6 +73,7 @@ struct CoordinatorControl: SocketHandler {
     var steps: StepAssembler
     let budget: DiagnosticsBudget
     /// The workers that host shards, on which timeline, chosen in which generation.
+    private var toldPeers = MonotonicClock.now()
     private var placement: (hosts: [WorkerID], timeline: Timeline, generation: Generation)?
     /// The probe of the present version, while it runs, and since when its present diagnostic does.
     var probing: (programme: ProbeProgramme, since: Instant)?
@@ -107,6 +108,10 @@ struct CoordinatorControl: SocketHandler {
 
     mutating func ticked(at now: Instant, port: inout LoopPort) {
         handle(.ticked, port: &port)
+        if machine.isPlacing, now - toldPeers > .seconds(5) {
+            toldPeers = now
+            tellPeers(port: &port)
+        }
         forgetStrangers(now)
     }
 
@@ -174,6 +179,8 @@ extension CoordinatorControl {
             steps.begin(at: MonotonicClock.now())
             budget.begin()
             steps.workers = members
+            // An assignment is said again when it was lost; so are the peers that it goes by.
+            if let notice = peersNotice { send(.peers(notice), to: worker, port: &port) }
             send(.assignment(.init(assignment: assignment, members: members)), to: worker, port: &port)
         case .unsubscribe(let worker): outlets.shard(.unsubscribed(worker))
         case .judgeGradient(let step): judge(step, port: &port)
@@ -230,17 +237,21 @@ extension CoordinatorControl {
 
     /// Tells every member who the others are and where shards live; without effect while they live here.
     private func tellPeers(port: inout LoopPort) {
-        guard plan.experiment.training.placement == .workers else { return }
+        guard let notice = peersNotice else { return }
+        for member in notice.members { send(.peers(notice), to: member.id, port: &port) }
+    }
+
+    private var peersNotice: ControlMessage.Peers? {
+        guard plan.experiment.training.placement == .workers else { return nil }
         let members = machine.assignments.compactMap { member in
             peers[member.worker].map {
                 ControlMessage.Peers.Member(
                     id: member.worker, endpoint: $0.dataEndpoint, memory: $0.memory)
             }
         }
-        let notice = ControlMessage.Peers(
+        return ControlMessage.Peers(
             timeline: placement?.timeline ?? machine.timeline, generation: placement?.generation ?? Generation(rawValue: 0),
             members: members, hosts: placement?.hosts ?? [])
-        for member in members { send(.peers(notice), to: member.id, port: &port) }
     }
 
     private func warn(_ wait: CoordinatorMachine.Wait) {

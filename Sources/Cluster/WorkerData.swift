@@ -95,6 +95,8 @@ struct WorkerData: SocketHandler {
     mutating func posted(_ post: WorkerPost, port: inout LoopPort) {
         switch post {
         case .assigned(let assignment):
+            // It is said again, and where the shards of its timeline live before it.
+            if plan.experiment.training.placement == .workers && exchange.timeline != assignment.timeline { return }
             handle(.assigned(assignment), port: &port)
             probe.assign(assignment, into: &probeDirectives)
             probe.hold(machine.version, into: &probeDirectives)

@@ -15,7 +15,7 @@ struct FrameHeaderTests {
         let bytes = Self.push.encoded()
         #expect(bytes.count == 64)
         #expect(Array(bytes[0..<4]) == Array("PLMB".utf8))
-        #expect(Array(bytes[4..<12]) == [1, 0, 1, 1, 1, 0, 0, 0])
+        #expect(Array(bytes[4..<12]) == [2, 0, 1, 1, 1, 0, 0, 0])
         #expect(Array(bytes[12..<24]) == [3, 0, 0, 0, 7, 0, 0, 0, 12, 0, 0, 0])
         #expect(Array(bytes[24..<32]) == [8, 7, 6, 5, 4, 3, 2, 1])
         #expect(Array(bytes[32..<48]) == [4, 0, 0, 0, 8, 0, 0, 0, 0, 0, 4, 0, 0, 0, 16, 0])
@@ -75,9 +75,9 @@ struct FrameHeaderTests {
     @Test("is refused for each field out of its limits, by name")
     func fields() {
         #expect(refusal { put(UInt8(0), at: 0, in: &$0) } == .magic(0x424D_4C00))
-        #expect(refusal { put(UInt16(2), at: 4, in: &$0) } == .version(2))
+        #expect(refusal { put(UInt16(1), at: 4, in: &$0) } == .version(1))
         #expect(refusal { put(UInt8(0), at: 6, in: &$0) } == .kind(0))
-        #expect(refusal { put(UInt8(8), at: 6, in: &$0) } == .kind(8))
+        #expect(refusal { put(UInt8(14), at: 6, in: &$0) } == .kind(14))
         #expect(refusal { put(UInt8(0), at: 7, in: &$0) } == .encoding(0))
         #expect(refusal { put(UInt8(3), at: 7, in: &$0) } == .encoding(3))
         #expect(refusal { put(UInt8(4), at: 7, in: &$0) } == .encoding(4))
@@ -118,8 +118,8 @@ struct FrameHeaderTests {
     @Test("says in one sentence what was wrong")
     func texts() {
         #expect(
-            FrameError.version(2).description
-                == "a frame has protocol version 2, and this build speaks 1; run the same build everywhere")
+            FrameError.version(1).description
+                == "a frame has protocol version 1, and this build speaks 2; run the same build everywhere")
         #expect(FrameError.encoding(3).description == "a frame has encoding 3 (bf16, reserved), and this build reads 1, 2")
         #expect(FrameError.encoding(9).description == "a frame has encoding 9, and this build reads 1, 2")
         #expect(
