@@ -90,4 +90,7 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .philox = philox,
     .momentum_step = momentum_step,
     .adam_step = adam_step,
+    .momentum_step_to = momentum_step_to,
+    .adam_step_to = adam_step_to,
+    .sum_to = sum_to,
 };

@@ -17,12 +17,14 @@ final class Lane: Sendable {
             BLAS.useOneThread()
             var computer = MicrobatchComputer(plan)
             var prober = ProbeComputer(plan)
-            while !orders.isFinished { Self.next(orders, &computer, &prober, done) }
+            while !orders.isFinished { Self.next(plan, orders, &computer, &prober, done) }
         }
     }
 
+    private static let bucketElements = 262_144
+
     private static func next(
-        _ orders: Mailbox<LaneWork>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer,
+        _ plan: TrainingPlan, _ orders: Mailbox<LaneWork>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer,
         _ done: (WorkerPost) -> Void
     ) {
         guard let work = orders.take(within: .seconds(1)) else { return }
@@ -31,8 +33,14 @@ final class Lane: Sendable {
             let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
             return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
         }
+        // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once.
+        var (chunks, elements): ([ChunkIndex], Int) = ([], 0)
         let (_, scalars) = computer.gradient(of: node, step: step, parameters: work.parameters.span) { chunk, gradient in
-            done(.chunkComputed(step: step, node: node, chunk: chunk, gradient: gradient))
+            chunks.append(chunk)
+            elements += plan.chunks.chunks[Int(chunk.rawValue)].range.count
+            guard elements >= bucketElements || chunk.rawValue == 0 else { return }
+            done(.chunksComputed(step: step, node: node, chunks: chunks, gradient: gradient))
+            (chunks, elements) = ([], 0)
         }
         done(.computed(step: step, node: node, scalars: scalars))
     }

@@ -67,6 +67,7 @@ struct ShardHost: SocketHandler {
     let memory: ExchangeMemory
     private var memories: [WorkerID: PeerMemory] = [:]
     private var readers: Set<WorkerID> = []
+    private var batch = FrameBatch()
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
@@ -121,6 +122,7 @@ struct ShardHost: SocketHandler {
         case .unsubscribed(let worker):
             members.remove(worker)
             memories[worker] = nil
+            batch.forget(worker)
             readers.remove(worker)
             waiting[worker] = nil
             waitingForProbes[worker] = nil
@@ -151,23 +153,35 @@ struct ShardHost: SocketHandler {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
-            try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
-            guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
-            if header.flags.contains(.reads) { readers.insert(peer) }
-            if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
-            guard header.kind == .attach, waiting.count + waitingForProbes.count < Self.waitingMax else {
-                throw RejectedFrame.stranger
-            }
-            if header.flags.contains(.probe) {
-                waitingForProbes[peer] = (header.step, header.timeline)
-            } else {
-                waiting[peer] = (header.step, header.timeline)
+            let count = try FrameBatch.headers(of: message)
+            for index in 0..<count {
+                try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
             }
         } catch {
             // Told each time the count has doubled: news share an inbox with what must not be lost.
             rejections += 1
             if rejections.nonzeroBitCount == 1 { tell(.frameRejected(peer, reason: "\(error)", count: rejections)) }
+        }
+    }
+
+    mutating func settled(port: inout LoopPort) {
+        let tell = tell
+        batch.flush(port: &port) { tell(.unreachable($0, reason: "\($1)")) }
+    }
+
+    private mutating func take(_ header: FrameHeader, of message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
+    {
+        try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
+        guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
+        if header.flags.contains(.reads) { readers.insert(peer) }
+        if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
+        guard header.kind == .attach, waiting.count + waitingForProbes.count < Self.waitingMax else {
+            throw RejectedFrame.stranger
+        }
+        if header.flags.contains(.probe) {
+            waitingForProbes[peer] = (header.step, header.timeline)
+        } else {
+            waiting[peer] = (header.step, header.timeline)
         }
     }
 
@@ -313,12 +327,13 @@ extension ShardHost {
                 if !isStatistics && readers.contains(reader) {
                     frame.flags.insert(.shared)
                     frame.payloadChecksum = 0
-                    try port.send(to: reader, frame.encoded())
+                    batch.add(frame, to: reader)
                 } else {
                     let bytes = payload ?? (unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) })
                     if payload == nil { checksum = unsafe VectorKernels.checksum(memory.floats(range).bytes) }
                     payload = bytes
                     frame.payloadChecksum = checksum
+                    if batch.isWaiting(for: reader) { settled(port: &port) }
                     try port.send(to: reader, frame.encoded(), payload: bytes, range: range.lowerBound * 4..<range.upperBound * 4)
                 }
             } catch { tell(.unreachable(reader, reason: "\(error)")) }

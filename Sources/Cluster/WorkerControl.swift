@@ -6,7 +6,6 @@ import WireProtocol
 enum WorkerControlPost: Sendable {
     case ready(ControlMessage.Ready)
     case synchronized(Step)
-    case progressed(WorkerProgress)
     case leave(reason: String)
     case fail(sentence: String)
 }
@@ -28,7 +27,7 @@ enum WorkerNews: Sendable {
 struct WorkerControl: SocketHandler {
     private let hello: ControlMessage.Hello
     private let tell: @Sendable (WorkerNews) -> Void
-    private var progress = WorkerProgress()
+    private let progress: @Sendable () -> WorkerProgress
     private var sequence: UInt64 = 0
     private var heartbeat: Duration = .seconds(1)
     /// Before the welcome: the time that a person would wait; afterwards the coordinator's word.
@@ -40,7 +39,11 @@ struct WorkerControl: SocketHandler {
     private var unanswered: ControlMessage?
     private var silencesTold = 0
 
-    init(hello: ControlMessage.Hello, connectDeadline: Duration, tell: @escaping @Sendable (WorkerNews) -> Void) {
+    init(
+        hello: ControlMessage.Hello, connectDeadline: Duration, progress: @escaping @Sendable () -> WorkerProgress,
+        tell: @escaping @Sendable (WorkerNews) -> Void
+    ) {
+        self.progress = progress
         self.hello = hello
         self.tell = tell
         deadline = connectDeadline
@@ -55,7 +58,6 @@ struct WorkerControl: SocketHandler {
             unanswered = .ready(ready)
             send(.ready(ready), port: &port)
         case .synchronized(let step): send(.synchronized(.init(step: step)), port: &port)
-        case .progressed(let progress): self.progress = progress
         case .leave(let reason): send(.leaving(.init(reason: reason)), port: &port)
         case .fail(let sentence): send(.failed(.init(sentence: sentence)), port: &port)
         }
@@ -99,6 +101,7 @@ struct WorkerControl: SocketHandler {
         if let unanswered { send(unanswered, port: &port) }
         if case .hello = unanswered { return }
         sequence += 1
+        let progress = progress()
         send(
             .workerHeartbeat(
                 .init(

@@ -130,7 +130,7 @@ extension WorkerData {
                 step: version, chunk: chunk, count: range.count, sender: identity)
             if exchange.isReader(reader) {
                 header.flags.insert(.shared)
-                send(header, to: reader, port: &port)
+                batch.add(header, to: reader)
                 continue
             }
             let sum = checksum ?? (unsafe VectorKernels.checksum(memory.floats(range).bytes))

@@ -11,8 +11,8 @@ import WireProtocol
 enum WorkerPost: Sendable {
     case assigned(Assignment)
     case peers(ControlMessage.Peers)
-    /// The gradient is final in this chunk; it is written again once nobody holds it any more.
-    case chunkComputed(step: Step, node: TreeNode, chunk: ChunkIndex, gradient: FloatMemory)
+    /// The gradient is final in these chunks; it is written again once nobody holds it any more.
+    case chunksComputed(step: Step, node: TreeNode, chunks: [ChunkIndex], gradient: FloatMemory)
     case computed(step: Step, node: TreeNode, scalars: [Double])
     case probed(NodeProduct)
 }
@@ -62,6 +62,7 @@ struct WorkerData: SocketHandler {
     private var gradient: FloatMemory?
     private var scalars: [Double] = []
     var header: [UInt8] = []
+    var batch = FrameBatch()
     var waitingSince = MonotonicClock.now()
 
     /// How long the next version may stay incomplete before the worker asks for what it misses.
@@ -103,7 +104,10 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .peers(let peers):
-            for gone in exchange.gone(peers) { shard?.handle(.unsubscribed(gone)) }
+            for gone in exchange.gone(peers) {
+                shard?.handle(.unsubscribed(gone))
+                batch.forget(gone)
+            }
             for complaint in exchange.take(peers, &port) { reject(complaint) }
             placeShard(port: &port)
         case .probed(let result):
@@ -111,9 +115,9 @@ struct WorkerData: SocketHandler {
             finishedProbes[result.node] = result
             probe.computed(round: result.round, node: result.node, into: &probeDirectives)
             carryOutProbe(port: &port)
-        case .chunkComputed(let step, let node, let chunk, let gradient):
+        case .chunksComputed(let step, let node, let chunks, let gradient):
             self.gradient = gradient
-            handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port)
+            for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
             self.gradient = nil
         case .computed(let step, let node, let scalars):
             progress.microbatches += node.count
@@ -127,18 +131,27 @@ struct WorkerData: SocketHandler {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let header = try message.withPart(0) { bytes throws(FrameError) in try FrameHeader.decode(bytes) }
-            try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
-            guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
-            guard exchange.isMember(peer) else {
-                // It may have overtaken the news of its sender's admission.
-                if header.kind == .attach { return exchange.postpone(header, from: peer) }
-                throw RejectedFrame.stranger
+            let count = try FrameBatch.headers(of: message)
+            for index in 0..<count {
+                try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
+                settle(port: &port)
             }
-            exchange.note(header, from: peer)
-            try take(header, message, from: peer, port: &port)
         } catch { reject("\(error)") }
-        settle(port: &port)
+    }
+
+    mutating func settled(port: inout LoopPort) { flush(port: &port) }
+
+    private mutating func take(_ header: FrameHeader, of message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
+    {
+        try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
+        guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
+        guard exchange.isMember(peer) else {
+            // It may have overtaken the news of its sender's admission.
+            if header.kind == .attach { return exchange.postpone(header, from: peer) }
+            throw RejectedFrame.stranger
+        }
+        exchange.note(header, from: peer)
+        try take(header, message, from: peer, port: &port)
     }
 
     private mutating func take(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws

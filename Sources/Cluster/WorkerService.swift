@@ -4,6 +4,7 @@ import LinearAlgebra
 import Logging
 import ParameterServer
 import StructuredLayers
+import Synchronization
 import Training
 import Transport
 import WireProtocol
@@ -67,17 +68,18 @@ public struct WorkerService: Sendable {
         let identity = Self.newIdentity()
         let news = Mailbox<WorkerNews>(capacity: 1 << 16)
         let context = try TransportContext()
+        let progress = ProgressBoard()
         let control = try SocketLoop(
             name: "plumb-control", context: context, role: .dealer(connect: coordinator, identity: identity), limits: .control
         ) { [hello = hello(identity), patience = prepared == nil ? connectDeadline : reconnectDeadline] in
-            WorkerControl(hello: hello, connectDeadline: patience) { _ = news.offer($0) }
+            WorkerControl(hello: hello, connectDeadline: patience, progress: { progress.value }) { _ = news.offer($0) }
         }
         defer {
             control.stop()
             try? control.join(deadline: .seconds(5))
             try? context.close(deadline: .seconds(5))
         }
-        do { return try work(identity, &prepared, news, control, context, log) } catch {
+        do { return try work(identity, &prepared, news, control, progress, context, log) } catch {
             if case .refused? = error as? ClusterError { throw error }
             try? control.post(.fail(sentence: "\(error)"))
             throw error
@@ -86,7 +88,7 @@ public struct WorkerService: Sendable {
 
     private func work(
         _ identity: WorkerID, _ prepared: inout Prepared?, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>,
-        _ context: TransportContext,
+        _ progress: ProgressBoard, _ context: TransportContext,
         _ log: Logger
     ) throws -> LifeEnding {
         let welcome = try awaitWelcome(news, prepared == nil ? connectDeadline : reconnectDeadline)
@@ -96,7 +98,7 @@ public struct WorkerService: Sendable {
         let (plan, fingerprint) = (ready.plan, ready.fingerprint)
         let lane = LaneBox()
         let outlets = WorkerOutlets(
-            lane: { lane.compute($0) }, progressed: { try? control.post(.progressed($0)) },
+            lane: { lane.compute($0) }, progressed: { progress.value = $0 },
             synchronized: { try? control.post(.synchronized($0)) },
             rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)", "dropped so far": "\($1)"]) })
         let sharesMemory = plan.experiment.cluster.payloads == .auto
@@ -208,6 +210,15 @@ public struct WorkerService: Sendable {
 
     /// A number that no other worker has; its first byte is not zero. Only a name: nothing computed depends on it.
     private static func newIdentity() -> WorkerID { WorkerID(rawValue: UInt64.random(in: WorkerID.lives)) }
+}
+
+/// How far a worker has come: what its data loop writes and its control loop reads, without waking anybody.
+private final class ProgressBoard: Sendable {
+    private let state = Mutex(WorkerProgress())
+    var value: WorkerProgress {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
+    }
 }
 
 /// The lane of a worker, which exists only once the data loop does, to which it reports.

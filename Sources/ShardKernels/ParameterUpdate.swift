@@ -100,6 +100,28 @@ public struct ParameterUpdate: Sendable {
                     secondCorrection: secondCorrection, gradientScale: scale, coupledDecay: coupled, decoupledDecay: decoupled)
             }
         }
+
+        /// Applies the rule to elements of its block, from one memory to another, by the sum of two gradients at any alignment, of which
+        /// the second may be empty; the new elements are visible to others after `StreamingStores.finish()`.
+        public func apply(
+            from parameters: Span<Float>, to next: inout MutableSpan<Float>, firstMoment first: inout MutableSpan<Float>,
+            secondMoment second: inout MutableSpan<Float>, gradient: RawSpan, plus other: RawSpan
+        ) {
+            switch self {
+            case .assign: VectorKernels.sum(gradient, other, into: &next)
+            case .momentum(let rate, let momentum, let scale, let decay):
+                VectorKernels.momentumStep(
+                    from: parameters, to: &next, velocity: &first, gradient: gradient, plus: other, learningRate: rate,
+                    momentum: momentum, gradientScale: scale, weightDecay: decay)
+            case .adam(
+                let rate, let beta1, let beta2, let epsilon, let firstCorrection, let secondCorrection, let scale, let coupled,
+                let decoupled):
+                VectorKernels.adamStep(
+                    from: parameters, to: &next, firstMoment: &first, secondMoment: &second, gradient: gradient, plus: other,
+                    learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: firstCorrection,
+                    secondCorrection: secondCorrection, gradientScale: scale, coupledDecay: coupled, decoupledDecay: decoupled)
+            }
+        }
     }
 
     /// Whether elements take steps of their own: by Adam's second moment, or by a multiplier of their block's learning rate.

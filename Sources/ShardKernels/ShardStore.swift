@@ -3,8 +3,8 @@ import ParameterServer
 
 /// The numbers of a shard: two versions of its parameters, the moments, and the sums of the tree's held nodes.
 ///
-/// A step reads a chunk's version `t` and writes `t + 1` beside it, piece by piece in the first-level cache: pushed values are added where
-/// they arrived, and the new elements go past the caches to whoever reads them next. Mirrors `ShardMachine`, directive for directive; used
+/// A step reads a chunk's version `t` and writes `t + 1` beside it, in one pass: pushed values are added where they arrived, and the new
+/// elements go past the caches to whoever reads them next. Mirrors `ShardMachine`, directive for directive; used
 /// by one thread at a time. The memory of the versions may be shared with their readers.
 public struct ShardStore: Sendable {
     public let plan: ChunkPlan
@@ -18,10 +18,6 @@ public struct ShardStore: Sendable {
     /// By chunk, the version that was made last; after `restore` both memories hold the same.
     private var latest: [Step]
     private var sums: NodeSums
-    /// One piece of a sum, and of the new parameters: small enough to stay in the first-level cache with what they are used with.
-    private let gradientPiece = FloatMemory(count: ShardStore.pieceCount)
-    private let parameterPiece = FloatMemory(count: ShardStore.pieceCount)
-    private static let pieceCount = 2048
 
     /// A store that begins with `state`, whose vectors are as long as the plan, in memory of its own or in `versions`.
     public init(plan: ChunkPlan, update: ParameterUpdate, state: OptimizerState, versions: ParameterVersions? = nil) {
@@ -59,10 +55,10 @@ public struct ShardStore: Sendable {
     /// What each segment of the chunk's summed gradient adds to the squared norm, in order.
     public mutating func squaredNorms(chunk: ChunkIndex, root: TreeNode) -> [Double] {
         let start = range(chunk).lowerBound
-        let sum = sums.sum(root, of: chunk, count: range(chunk).count)
+        let sum = sums.sum(root, of: chunk)
         return plan.chunks[Int(chunk.rawValue)].segments.map { segment in
             let local = segment.range.lowerBound - start..<segment.range.upperBound - start
-            return update.squaredNorm(block: segment.block, gradient: sum.span.extracting(local))
+            return update.squaredNorm(block: segment.block, gradient: sum.floats(local))
         }
     }
 
@@ -70,22 +66,16 @@ public struct ShardStore: Sendable {
     public mutating func apply(chunk: ChunkIndex, step: Step, clipScale: Double, root: TreeNode) {
         let start = range(chunk).lowerBound
         let (from, to) = (versions[step], versions[step + 1])
+        let (gradient, other) = sums.terms(root, of: chunk)
         for segment in plan.chunks[Int(chunk.rawValue)].segments {
-            let rule = update.rule(step: step, clipScale: clipScale, block: segment.block)
-            var next = segment.range.lowerBound
-            while next < segment.range.upperBound {
-                let place = next..<min(next + Self.pieceCount, segment.range.upperBound)
-                var gradient = gradientPiece.mutableFloats(0..<place.count)
-                sums.read(root, of: chunk, place.lowerBound - start..<place.upperBound - start, into: &gradient)
-                var parameters = parameterPiece.mutableFloats(0..<place.count)
-                VectorKernels.copy(from.floats(place), into: &parameters)
-                var firstMoment = first.mutableFloats(place)
-                var secondMoment = second.mutableFloats(second.count == 0 ? 0..<0 : place)
-                rule.apply(
-                    parameters: &parameters, firstMoment: &firstMoment, secondMoment: &secondMoment, gradient: gradient.span)
-                to.stream(parameters.span, at: place.lowerBound)
-                next = place.upperBound
-            }
+            let (place, local) = (segment.range, segment.range.lowerBound - start..<segment.range.upperBound - start)
+            let rest = other ?? gradient
+            var next = to.mutableFloats(place)
+            var firstMoment = first.mutableFloats(place)
+            var secondMoment = second.mutableFloats(second.count == 0 ? 0..<0 : place)
+            update.rule(step: step, clipScale: clipScale, block: segment.block).apply(
+                from: from.floats(place), to: &next, firstMoment: &firstMoment, secondMoment: &secondMoment,
+                gradient: gradient.bytes(local), plus: rest.bytes(other == nil ? 0..<0 : local))
         }
         sums.discard(chunk: chunk, nodes: [root])
         StreamingStores.finish()

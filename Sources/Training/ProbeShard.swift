@@ -141,7 +141,8 @@ public struct ProbeShard: Sendable {
             return .measured(plan.rows(of: name, sums: total, parameters: known))
         case .product:
             for (position, chunk) in plan.chunks.chunks.enumerated() {
-                krylov?.takeProduct(sums.sum(plan.tree.root, of: chunk.index, count: chunk.range.count).span, ofChunk: position)
+                let product = sums.sum(plan.tree.root, of: chunk.index)
+                krylov?.takeProduct(product.span, ofChunk: position)
             }
             return .productTaken
         case nil: preconditionFailure("a round has a task")

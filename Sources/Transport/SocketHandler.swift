@@ -13,6 +13,8 @@ public protocol SocketHandler: SendableMetatype {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort)
     /// Another thread posted something.
     mutating func posted(_ post: Post, port: inout LoopPort)
+    /// What had arrived in this turn of the loop, messages and posts, has been handed over: what waited for more may leave.
+    mutating func settled(port: inout LoopPort)
     /// A tick is due. What had arrived by then, messages and posts, has been handed over first.
     mutating func ticked(at now: Instant, port: inout LoopPort)
     /// The connection of `peer` ended while `messages` messages waited for room; they are lost.
@@ -24,6 +26,8 @@ public protocol SocketHandler: SendableMetatype {
 extension SocketHandler {
     /// Does nothing.
     public mutating func started(port: inout LoopPort) {}
+    /// Does nothing.
+    public mutating func settled(port: inout LoopPort) {}
     /// Does nothing.
     public mutating func ticked(at now: Instant, port: inout LoopPort) {}
     /// Does nothing: the peer will be missed by its silence.

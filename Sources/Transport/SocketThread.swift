@@ -59,7 +59,10 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
             while !shared.isStopRequested && !port.stopRequested { try turn() }
         } catch { failure = error }
         let last = shared.inbox.end()
-        if failure == nil { for post in last { handler.posted(post, port: &port) } }
+        if failure == nil {
+            for post in last { handler.posted(post, port: &port) }
+            handler.settled(port: &port)
+        }
         handler.stopping(port: &port)
         if failure == nil { deliverQueued() }
         publish()
@@ -67,8 +70,10 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
     }
 
     private mutating func turn() throws(TransportError) {
-        var busy = try receiveBatch() == Self.batch
-        if takePosts() { busy = true }
+        let received = try receiveBatch()
+        let posted = takePosts()
+        if received > 0 || posted { handler.settled(port: &port) }
+        let busy = received == Self.batch || posted
         if !port.queues.isEmpty { sendQueued() }
         let now = MonotonicClock.now()
         if now >= nextTick { return try tick(now) }
@@ -113,6 +118,7 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
         takePosts()
         let now = MonotonicClock.now()
         handler.ticked(at: now, port: &port)
+        handler.settled(port: &port)
         nextTick = now + port.limits.tickInterval
         publish()
     }

@@ -65,6 +65,16 @@ struct plumb_vector_kernels {
     void (*_Nonnull adam_step)(
         float *_Nonnull w, float *_Nonnull m, float *_Nonnull v, const float *_Nonnull gradient, size_t count,
         struct plumb_adam settings);
+    // The same from w to next, by the sum of two gradients, the second of which may be null; next is written past the caches, so what
+    // it holds is visible to others after plumb_streaming_finish. The gradients may have any alignment of their bytes.
+    void (*_Nonnull momentum_step_to)(
+        float *_Nonnull next, const float *_Nonnull w, float *_Nonnull v, const void *_Nonnull first, const void *_Nullable second,
+        size_t count, struct plumb_momentum settings);
+    void (*_Nonnull adam_step_to)(
+        float *_Nonnull next, const float *_Nonnull w, float *_Nonnull m, float *_Nonnull v, const void *_Nonnull first,
+        const void *_Nullable second, size_t count, struct plumb_adam settings);
+    // to = first + second, or first; any alignment of their bytes
+    void (*_Nonnull sum_to)(float *_Nonnull to, const void *_Nonnull first, const void *_Nullable second, size_t count);
 } __attribute__((swift_attr("@Sendable")));
 
 // partners[i], uniform below bound − i, for i = 0, 1, … count − 1 in turn, from the random numbers at *used and on; returns for how many
