@@ -61,13 +61,14 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CAllocator"),
+        .target(name: "CProcessorCores"),
         .target(name: "CSharedMemory"),
         .target(name: "CVectorKernels"),
         .target(name: "CDigits", exclude: ["digits.csv.gz", "NOTICE.md"]),
 
         room("Checksums"),
         room(
-            "LinearAlgebra", uses: ["CAllocator", "COpenBLAS", "CVectorKernels", crypto],
+            "LinearAlgebra", uses: ["CAllocator", "COpenBLAS", "CProcessorCores", "CVectorKernels", crypto],
             settings: [.enableExperimentalFeature("Lifetimes")]),
         room("StructuredLayers", uses: ["LinearAlgebra"]),
         room("Datasets", uses: ["LinearAlgebra", "CDigits", "CZlib", crypto]),

@@ -1,5 +1,6 @@
 import ExperimentFile
 import Foundation
+import LinearAlgebra
 import Logging
 import RunStore
 import Training
@@ -31,12 +32,22 @@ public struct LocalCluster: Sendable {
         let workers = LocalProcesses()
         defer { workers.reap(patience: .seconds(5)) }
         coordinator.expectLocalWorkers(plan.experiment.cluster.workers)
+        let cores = coresOfWorkers
         for index in 1...plan.experiment.cluster.workers {
+            let pinning = cores.isEmpty ? [] : ["--core", "\(cores[index - 1])"]
             try workers.start(
                 executable,
                 ["worker", "--connect", "\(coordinator.endpoint)", "--name", "worker-\(index)", "--end-with-stdin", "--quiet"]
+                    + pinning
             ) { coordinator.processEnded($0) }
         }
         return try coordinator.run(display: display)
+    }
+
+    /// A core for each worker where there are as many: left to itself the system lets two lanes share one now and then, and a step waits
+    /// for the slower. Otherwise none: other programs, and other runs, have a claim to the rest.
+    private var coresOfWorkers: [Int] {
+        let (cluster, cores) = (plan.experiment.cluster, ProcessorCores.allowed)
+        return cluster.pinning == .auto && cluster.workers > 1 && cluster.workers == cores.count ? cores : []
     }
 }

@@ -77,7 +77,7 @@ extension ShardHost {
     }
 
     /// The chunks of the timeline's first version, section by section.
-    private func install(_ chunks: [ChunkIndex], at host: WorkerID, port: inout LoopPort) {
+    private mutating func install(_ chunks: [ChunkIndex], at host: WorkerID, port: inout LoopPort) {
         guard let (version, state) = placement.first else { return }
         let sections = [state.parameters] + state.moments
         for chunk in chunks where chunk != plan.chunks.statistics {
@@ -129,7 +129,7 @@ extension ShardHost {
         for host in map.hosts { sendWord(step, clipScale, to: host, port: &port) }
     }
 
-    private func sendWord(_ step: Step, _ clipScale: Double, to host: WorkerID, port: inout LoopPort) {
+    private mutating func sendWord(_ step: Step, _ clipScale: Double, to host: WorkerID, port: inout LoopPort) {
         let bits = [clipScale.bitPattern.littleEndian]
         let payload = unsafe bits.span.bytes
         let frame = FrameHeader(

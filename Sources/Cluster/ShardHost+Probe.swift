@@ -78,7 +78,7 @@ extension ShardHost {
             to: readers, port: &port)
     }
 
-    private func send(
+    private mutating func send(
         _ encoding: FrameHeader.Encoding, _ chunk: ChunkIndex, _ round: Step, _ count: Int, _ payload: RawSpan,
         to readers: [WorkerID], port: inout LoopPort
     ) {

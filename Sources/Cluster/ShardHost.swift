@@ -48,7 +48,9 @@ enum ShardNews: Sendable {
 /// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
 struct ShardHost: SocketHandler {
     let plan: TrainingPlan
-    let tell: @Sendable (ShardNews) -> Void
+    /// News leave at the end of a turn, after the frames that workers wait for.
+    private let deliver: @Sendable (ShardNews) -> Void
+    private var news: [ShardNews] = []
     var machine: ShardMachine
     /// nil while the chunks live on workers.
     private var store: ShardStore?
@@ -81,7 +83,7 @@ struct ShardHost: SocketHandler {
         tell: @escaping @Sendable (ShardNews) -> Void
     ) {
         (self.plan, self.memory) = (plan, memory)
-        self.tell = tell
+        deliver = tell
         firstVersion = version
         let training = plan.experiment.training
         let isHere = training.placement == .coordinator
@@ -165,9 +167,18 @@ struct ShardHost: SocketHandler {
     }
 
     mutating func settled(port: inout LoopPort) {
-        let tell = tell
-        batch.flush(port: &port) { tell(.unreachable($0, reason: "\($1)")) }
+        flush(port: &port)
+        for item in news { deliver(item) }
+        news.removeAll(keepingCapacity: true)
     }
+
+    private mutating func flush(port: inout LoopPort) {
+        var failures: [ShardNews] = []
+        batch.flush(port: &port) { failures.append(.unreachable($0, reason: "\($1)")) }
+        news += failures
+    }
+
+    mutating func tell(_ item: ShardNews) { news.append(item) }
 
     private mutating func take(_ header: FrameHeader, of message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws
     {
@@ -333,7 +344,7 @@ extension ShardHost {
                     if payload == nil { checksum = unsafe VectorKernels.checksum(memory.floats(range).bytes) }
                     payload = bytes
                     frame.payloadChecksum = checksum
-                    if batch.isWaiting(for: reader) { settled(port: &port) }
+                    if batch.isWaiting(for: reader) { flush(port: &port) }
                     try port.send(to: reader, frame.encoded(), payload: bytes, range: range.lowerBound * 4..<range.upperBound * 4)
                 }
             } catch { tell(.unreachable(reader, reason: "\(error)")) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cluster
 import Foundation
+import LinearAlgebra
 import Logging
 import RunStore
 import Transport
@@ -38,10 +39,16 @@ struct Worker: ParsableCommand {
     @Flag(help: "Exit as soon as standard input ends: for workers that must not outlive the process that started them.")
     var endWithStdin = false
 
+    @Option(help: "The number of the core to run on; any by default.")
+    var core: Int?
+
     @Flag(help: "Say nothing unless something is wrong.")
     var quiet = false
 
     func run() throws {
+        if let core, !ProcessorCores.keep(to: core) {
+            throw RefusedInput("--core is \(core), which this process may not run on; it may on \(ProcessorCores.allowed)")
+        }
         if endWithStdin { Self.exitWithStandardInput() }
         let endpoint = try Endpoint(parsing: connect)
         let log = Logger(label: name.isEmpty ? "worker" : name) {

@@ -17,6 +17,16 @@ public struct ClusterSpecification: Hashable, Sendable {
     }
 
     public var payloads: Payloads
+
+    /// Which cores local workers run on.
+    public enum Pinning: String, CaseIterable, Hashable, Sendable {
+        /// A core each, when there are as many workers as cores.
+        case auto
+        /// Wherever the system puts them.
+        case none
+    }
+
+    public var pinning: Pinning
     /// OpenBLAS's name of the kernels that every process must use; nil leaves the choice to each machine.
     public var blasCore: String?
 }
@@ -28,6 +38,7 @@ extension ClusterSpecification {
         livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.5...36_000)
         joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
         payloads = try section.choice("payloads", default: .auto)
+        pinning = try section.choice("pinning", default: .auto)
         blasCore = try section.text("blasCore").flatMap { $0 == "none" ? nil : $0 }
         guard livenessSeconds >= 2 * heartbeatSeconds else {
             throw section.refusal(
@@ -40,7 +51,7 @@ extension ClusterSpecification {
         [
             ("workers", .plain("\(workers)")), ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
             ("livenessSeconds", .plain("\(livenessSeconds)")), ("joinSeconds", .plain("\(joinSeconds)")),
-            ("payloads", .plain(payloads.rawValue)),
+            ("payloads", .plain(payloads.rawValue)), ("pinning", .plain(pinning.rawValue)),
             ("blasCore", blasCore.map { .text($0) } ?? .plain("none")),
         ]
     }
