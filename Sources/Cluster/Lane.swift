@@ -11,20 +11,21 @@ final class Lane: Sendable {
     private let thread: ServiceThread
 
     /// Starts the thread; `done` is called on it.
-    init(plan: TrainingPlan, done: @escaping @Sendable (WorkerPost) -> Void) {
+    init(number: Int, plan: TrainingPlan, board: PartBoard, done: @escaping @Sendable (WorkerPost) -> Void) {
         let orders = orders
-        thread = ServiceThread(name: "plumb-lane") {
+        thread = ServiceThread(name: "plumb-lane-\(number)") {
             BLAS.useOneThread()
             var computer = MicrobatchComputer(plan)
             var prober = ProbeComputer(plan)
-            while !orders.isFinished { Self.next(plan, orders, &computer, &prober, done) }
+            while !orders.isFinished { Self.next(plan, orders, board, &computer, &prober, done) }
         }
     }
 
     private static let bucketElements = 262_144
 
     private static func next(
-        _ plan: TrainingPlan, _ orders: Mailbox<LaneWork>, _ computer: inout MicrobatchComputer, _ prober: inout ProbeComputer,
+        _ plan: TrainingPlan, _ orders: Mailbox<LaneWork>, _ board: PartBoard, _ computer: inout MicrobatchComputer,
+        _ prober: inout ProbeComputer,
         _ done: (WorkerPost) -> Void
     ) {
         guard let work = orders.take(within: .seconds(1)) else { return }
@@ -32,6 +33,10 @@ final class Lane: Sendable {
         if let order = work.probe {
             let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
             return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
+        }
+        if let part = work.part {
+            let (gradient, scalars) = computer.gradient(of: part, step: step, parameters: work.parameters.span)
+            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars))
         }
         // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once.
         var (chunks, elements): ([ChunkIndex], Int) = ([], 0)
@@ -47,11 +52,11 @@ final class Lane: Sendable {
 
     func compute(_ work: LaneWork) { _ = orders.offer(work) }
 
-    /// Ends the thread after the work at hand; waits for it at most `limit`.
-    func stop(within limit: Duration) -> Bool {
-        orders.close()
-        return thread.join(within: limit)
-    }
+    /// Lets the thread end after the work at hand.
+    func close() { orders.close() }
+
+    /// Waits for its end at most `limit`.
+    func join(within limit: Duration) -> Bool { thread.join(within: limit) }
 }
 
 /// What a lane is asked to do.
@@ -61,6 +66,8 @@ struct LaneWork: Sendable {
     var node: TreeNode
     /// The version to compute with.
     var parameters: FloatMemory
+    /// The part of the node that is this lane's; nil for all of it.
+    var part: TreeNode?
     /// What to evaluate instead of the gradient.
     var probe: ProbeOrder?
 }

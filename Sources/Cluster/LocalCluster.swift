@@ -48,6 +48,7 @@ public struct LocalCluster: Sendable {
     /// for the slower. Otherwise none: other programs, and other runs, have a claim to the rest.
     private var coresOfWorkers: [Int] {
         let (cluster, cores) = (plan.experiment.cluster, ProcessorCores.allowed)
-        return cluster.pinning == .auto && cluster.workers > 1 && cluster.workers == cores.count ? cores : []
+        return cluster.pinning == .auto && cluster.workers > 1 && cluster.workers == cores.count && cluster.threads == 1
+            ? cores : []
     }
 }

@@ -223,18 +223,18 @@ private final class ProgressBoard: Sendable {
 
 /// The lane of a worker, which exists only once the data loop does, to which it reports.
 private final class LaneBox: Sendable {
-    private let orders = Mailbox<Lane>(capacity: 1)
+    private let crews = Mailbox<LaneCrew>(capacity: 1)
 
     func start(_ plan: TrainingPlan, done: @escaping @Sendable (WorkerPost) -> Void) {
-        _ = orders.offer(Lane(plan: plan, done: done))
+        _ = crews.offer(LaneCrew(plan: plan, count: plan.experiment.cluster.threads, done: done))
     }
 
-    private func with(_ body: (Lane) -> Void) {
-        guard let lane = orders.take(within: .seconds(30)) else { return }
-        body(lane)
-        _ = orders.offer(lane)
+    private func with(_ body: (LaneCrew) -> Void) {
+        guard let crew = crews.take(within: .seconds(30)) else { return }
+        body(crew)
+        _ = crews.offer(crew)
     }
 
     func compute(_ work: LaneWork) { with { $0.compute(work) } }
-    func stop() { with { _ = $0.stop(within: .seconds(30)) } }
+    func stop() { with { $0.stop(within: .seconds(30)) } }
 }

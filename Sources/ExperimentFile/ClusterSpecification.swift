@@ -2,6 +2,8 @@
 public struct ClusterSpecification: Hashable, Sendable {
     /// Workers that must join before training starts; with `plumb train`, the local worker processes.
     public var workers: Int
+    /// Microbatches that a worker computes side by side, each on a thread of its own.
+    public var threads: Int
     /// Seconds between heartbeats.
     public var heartbeatSeconds: Double
     /// Seconds of silence after which a worker is lost.
@@ -34,6 +36,7 @@ public struct ClusterSpecification: Hashable, Sendable {
 extension ClusterSpecification {
     init(_ section: SettingsSection) throws(ExperimentError) {
         workers = try section.integer("workers", default: 2, in: 1...4096)
+        threads = try section.integer("threads", default: 1, in: 1...1024)
         heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.25...3600)
         livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.5...36_000)
         joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
@@ -49,7 +52,8 @@ extension ClusterSpecification {
 
     var resolved: [(String, SettingsValue)] {
         [
-            ("workers", .plain("\(workers)")), ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
+            ("workers", .plain("\(workers)")), ("threads", .plain("\(threads)")),
+            ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
             ("livenessSeconds", .plain("\(livenessSeconds)")), ("joinSeconds", .plain("\(joinSeconds)")),
             ("payloads", .plain(payloads.rawValue)), ("pinning", .plain(pinning.rawValue)),
             ("blasCore", blasCore.map { .text($0) } ?? .plain("none")),

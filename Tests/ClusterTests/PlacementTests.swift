@@ -6,7 +6,9 @@ import Testing
 struct PlacementTests {
     static let onWorkers = ["--set", "training.placement=workers"]
 
-    @Test("one weightsSHA256 on 1 to 4 workers, in both placements, through shared memory and tcp: the reference trainer's")
+    @Test(
+        "one weightsSHA256 on 1 to 4 workers, in both placements, through shared memory and tcp, on 1 and 2 threads: the reference's"
+    )
     func sameBits() throws {
         try Program.inTemporaryFolder { folder in
             let settings = ChaosTests.wide + ["--set", "training.steps=30"]
@@ -14,13 +16,13 @@ struct PlacementTests {
             var runs: [String] = []
             for workers in 1...4 {
                 for placement in ["coordinator", "workers"] {
-                    for payloads in ["auto", "tcp"] {
-                        let directory = "\(folder)/\(workers)-\(placement)-\(payloads)"
+                    for (payloads, threads) in [("auto", 1), ("auto", 2), ("tcp", 1), ("tcp", 2)] {
+                        let directory = "\(folder)/\(workers)-\(placement)-\(payloads)-\(threads)"
                         let run = try ChaosTests.train(
                             directory,
                             settings + [
                                 "--set", "cluster.workers=\(workers)", "--set", "training.placement=\(placement)", "--set",
-                                "cluster.payloads=\(payloads)",
+                                "cluster.payloads=\(payloads)", "--set", "cluster.threads=\(threads)",
                             ])
                         #expect(run.status == 0, "\(directory): \(run.errors)")
                         #expect(run.json["weightsSHA256"] as? String == reference.bits, "\(directory)")

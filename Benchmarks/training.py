@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Training speed beside PyTorch and JAX on one host: runs take turns within a round, and a ratio is the median over rounds.
+
+    python3 Benchmarks/training.py --plumb .build/release/plumb --python VENV/bin/python --rounds 5 [--configs a,b,c,d,narrow] [--json FILE]
+
+The configurations and the peers are those of peers/training.py. Plumb runs two workers of one thread each, in every placement and way for
+payloads that is asked for; samples a second are taken from the record's step times after the first ten steps. The weights of all of Plumb's
+runs of one configuration must be the same. `--seconds` is about what a run of a peer takes.
+"""
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# width, layers after the embedding, inputs, a step's batch, partitions, activation, about a step's seconds
+CONFIGS = {
+    "a": (1024, 7, 784, 256, 2, "relu", 0.08),
+    "b": (256, 15, 64, 128, 2, "relu", 0.008),
+    "c": (2048, 3, 784, 512, 2, "relu", 0.25),
+    "d": (1024, 7, 784, 256, 4, "relu", 0.09),
+    "narrow": (64, 255, 64, 128, 2, "tanh", 0.01),
+}
+EXPERIMENT = """
+name: bench-{name}
+data: {{ source: synthetic, examples: {examples}, features: {inputs}, classes: 10, test: 0, validation: 0 }}
+model:
+  width: {width}
+  depth: {layers}
+  path: {{ family: dense, init: {init} }}
+  correction: {{ kind: none }}
+  activation: {activation}
+  embedding: {{ kind: dense, activation: {activation} }}
+optimizer: {{ kind: sgd, learningRate: 0.001, momentum: 0.9 }}
+training: {{ batch: {batch}, partitions: {partitions}, steps: {steps}, validateEvery: 0, checkpointEvery: 0, onNonFinite: continue }}
+diagnostics: {{ select: [] }}
+record: {{ tensorboard: false }}
+cluster: {{ workers: 2 }}
+"""
+WARM_UP = 10
+
+
+def plumb(program, config, placement, payloads, seconds, folder):
+    width, layers, inputs, batch, partitions, activation, step = CONFIGS[config]
+    text = EXPERIMENT.format(
+        name=config, examples=16 * batch, inputs=inputs, width=width, layers=layers, batch=batch, partitions=partitions,
+        activation=activation, init="he" if activation == "relu" else "xavier", steps=WARM_UP + max(20, round(seconds / step)))
+    file = os.path.join(folder, config + ".yaml")
+    with open(file, "w") as out:
+        out.write(text)
+    directory = tempfile.mkdtemp(dir=folder)
+    done = subprocess.run(
+        [program, "train", file, "--json", "--run-dir", directory + "/run", "--set", "training.placement=" + placement, "--set",
+         "cluster.payloads=" + payloads], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"plumb failed on {config}, {placement}, {payloads}: {done.stderr.strip().splitlines()[-1]}")
+    with sqlite3.connect(directory + "/run/run.sqlite") as record:
+        times = [row[0] for row in record.execute("SELECT wall_seconds FROM step_timings ORDER BY step")][WARM_UP:]
+    return batch * len(times) / sum(times), json.loads(done.stdout.strip().splitlines()[-1])["weightsSHA256"]
+
+
+def peer(python, name, config, seconds, options=()):
+    done = subprocess.run(
+        [python, os.path.join(HERE, "peers", "training.py"), "--peer", name, "--config", config, "--seconds", str(seconds), *options],
+        capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr.strip())
+    return json.loads(done.stdout.strip().splitlines()[-1])["samplesPerSecond"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plumb", required=True, help="the program")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter that has the peers")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--configs", default="a,b,c,d,narrow")
+    parser.add_argument("--ways", default="workers/auto,workers/tcp,coordinator/auto", help="placement/payloads, separated by commas")
+    parser.add_argument("--peers", default="torch-ddp,torch-ddp tuned,jax", help="separated by commas; 'tuned' and 'fused' are options")
+    parser.add_argument("--json", help="where all figures go")
+    given = parser.parse_args()
+    ways, peers = given.ways.split(","), [name for name in given.peers.split(",") if name]
+    figures, load = {}, os.getloadavg()[0]
+    for config in given.configs.split(","):
+        rates, weights = {name: [] for name in ways + peers}, set()
+        with tempfile.TemporaryDirectory() as folder:
+            for _ in range(given.rounds):
+                for way in ways:
+                    rate, digest = plumb(given.plumb, config, *way.split("/"), given.seconds, folder)
+                    rates[way].append(rate)
+                    weights.add(digest)
+                for name in peers:
+                    words = name.split()
+                    rates[name].append(peer(given.python, words[0], config, given.seconds, ["--" + word for word in words[1:]]))
+        if len(weights) > 1:
+            sys.exit(f"config {config}: the runs of one experiment ended with {len(weights)} different weights")
+        figures[config] = rates
+        print(f"\n{config}: samples/s, median (least to most); beside each peer the median ratio of a round")
+        for name in ways + peers:
+            values = sorted(rates[name])
+            line = f"  {name:18} {statistics.median(values):8.0f} ({values[0]:.0f} to {values[-1]:.0f})"
+            if name in ways:
+                line += "".join(
+                    f"  {statistics.median(x / y for x, y in zip(rates[name], rates[other])):.2f} × {other}" for other in peers)
+            print(line, flush=True)
+    print(f"\nload before the first run {load:.2f}, {given.rounds} rounds")
+    if given.json:
+        with open(given.json, "w") as out:
+            json.dump({"load": load, "rounds": given.rounds, "samplesPerSecond": figures}, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()
