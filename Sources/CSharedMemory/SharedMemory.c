@@ -18,6 +18,11 @@ int plumb_shared_memory_make(const char *name, size_t bytes) {
     return descriptor;
 }
 
+int plumb_shared_memory_is_sealed(int descriptor) {
+    int seals = fcntl(descriptor, F_GET_SEALS);
+    return seals != -1 && (seals & F_SEAL_SHRINK) != 0;
+}
+
 void *plumb_shared_memory_map(int descriptor, size_t bytes, int writes) {
     void *memory = mmap(NULL, bytes, writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     return memory == MAP_FAILED ? NULL : memory;

@@ -108,7 +108,8 @@ struct CoordinatorControl: SocketHandler {
 
     mutating func ticked(at now: Instant, port: inout LoopPort) {
         handle(.ticked, port: &port)
-        if machine.isPlacing, now - toldPeers > .seconds(5) {
+        // Said again: what is lost with a connection would keep a newcomer out.
+        if now - toldPeers > .seconds(5) {
             toldPeers = now
             tellPeers(port: &port)
         }
@@ -269,7 +270,11 @@ extension CoordinatorControl {
             )
         case .probe(let version):
             log.warning("a probe takes long", metadata: ["version": "\(version)", "waited": "\(waited)"])
-        case .shardsInPlace: log.warning("still waiting for the shards to be put in place", metadata: ["waited": "\(waited)"])
+        case .shardsInPlace:
+            let hosts = (placement?.hosts ?? []).map { name(of: $0) }
+            log.warning(
+                "still waiting for the shards to be put in place",
+                metadata: ["waited": "\(waited)", "hosts": "\(hosts.joined(separator: ", "))"])
         case .snapshotInPlace: log.warning("still waiting for the snapshot to be put in place", metadata: ["waited": "\(waited)"])
         case .gradients(let step):
             let awaited = machine.assignments.filter { !$0.partitions.isEmpty }.map { "\(name(of: $0.worker)) \($0.partitions)" }

@@ -74,6 +74,7 @@ struct PeerMemory: Sendable {
 
     /// A chunk's version, copied to `target`; false when it is not there, or was written over meanwhile.
     func copy(_ chunk: ChunkIndex, _ version: Step, _ timeline: Timeline, to target: FloatMemory) -> Bool {
+        guard Int(chunk.rawValue) < layout.ranges.count else { return false }
         let (area, range) = (ExchangeLayout.area(of: version), layout.ranges[Int(chunk.rawValue)])
         let (stamp, expected) = (segment.stamp(at: layout.stampOffset(chunk, area)), ExchangeLayout.stamp(version, timeline))
         guard stamp.value == expected else { return false }
@@ -86,7 +87,7 @@ struct PeerMemory: Sendable {
     /// A chunk's gradient of `step` in an outbox, which stays until the step has been applied; nil when it is not there.
     func gradient(_ chunk: ChunkIndex, _ step: Step, _ timeline: Timeline, outbox: Int) -> BorrowedFloats? {
         let area = 2 + outbox
-        guard area < layout.areas else { return nil }
+        guard area < layout.areas, Int(chunk.rawValue) < layout.ranges.count else { return nil }
         guard segment.stamp(at: layout.stampOffset(chunk, area)).value == ExchangeLayout.stamp(step, timeline) else { return nil }
         return areas[area].borrowed(layout.ranges[Int(chunk.rawValue)])
     }

@@ -15,6 +15,7 @@ struct FrameBatch {
     private var header: [UInt8] = []
     /// A message has at most so many frames.
     static let framesMax = 1024
+    private static let bytesMax = framesMax * FrameHeader.byteCount
 
     /// Adds a frame for `peer`.
     mutating func add(_ frame: FrameHeader, to peer: WorkerID) {
@@ -35,7 +36,16 @@ struct FrameBatch {
     /// Sends what waits for `peer`, or for everybody; `failed` is told of what could not be sent.
     mutating func flush(_ peer: WorkerID? = nil, port: inout LoopPort, failed: (WorkerID, any Error) -> Void) {
         for place in waiting.indices where !waiting[place].bytes.isEmpty && peer.map({ $0 == waiting[place].peer }) ?? true {
-            do { try port.send(to: waiting[place].peer, waiting[place].bytes) } catch { failed(waiting[place].peer, error) }
+            let (peer, bytes) = (waiting[place].peer, waiting[place].bytes)
+            do {
+                if bytes.count <= Self.bytesMax {
+                    try port.send(to: peer, bytes)
+                } else {
+                    for start in stride(from: 0, to: bytes.count, by: Self.bytesMax) {
+                        try port.send(to: peer, Array(bytes[start..<min(start + Self.bytesMax, bytes.count)]))
+                    }
+                }
+            } catch { failed(peer, error) }
             waiting[place].bytes.removeAll(keepingCapacity: true)
         }
     }

@@ -17,7 +17,8 @@ final class Lane: Sendable {
             BLAS.useOneThread()
             var computer = MicrobatchComputer(plan)
             var prober = ProbeComputer(plan)
-            while !orders.isFinished { Self.next(plan, orders, board, &computer, &prober, done) }
+            var timeline = Timeline(rawValue: 0)
+            while !orders.isFinished { Self.next(plan, orders, board, &computer, &prober, &timeline, done) }
         }
     }
 
@@ -25,11 +26,17 @@ final class Lane: Sendable {
 
     private static func next(
         _ plan: TrainingPlan, _ orders: Mailbox<LaneWork>, _ board: PartBoard, _ computer: inout MicrobatchComputer,
-        _ prober: inout ProbeComputer,
+        _ prober: inout ProbeComputer, _ timeline: inout Timeline,
         _ done: (WorkerPost) -> Void
     ) {
         guard let work = orders.take(within: .seconds(1)) else { return }
         let (step, node) = (work.step, work.node)
+        if work.timeline != timeline {
+            // What was derived from a version of another history may have been read while that version was written over.
+            computer.startOver()
+            prober.startOver()
+            timeline = work.timeline
+        }
         if let order = work.probe {
             let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
             return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
@@ -61,6 +68,8 @@ final class Lane: Sendable {
 
 /// What a lane is asked to do.
 struct LaneWork: Sendable {
+    /// The history in which the step's parameters are what they are.
+    var timeline: Timeline
     /// The step, or the round of a probe.
     var step: Step
     var node: TreeNode

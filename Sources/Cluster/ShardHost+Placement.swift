@@ -40,6 +40,9 @@ extension ShardHost {
             return
         }
         guard map.hosts.contains(peer) else { throw RejectedFrame.misdirected(header.kind) }
+        guard header.step <= plan.experiment.training.steps, placement.ledger?.isPlausible(header.step) ?? true else {
+            throw RejectedFrame.unexpected("a \(header.kind) frame is of step \(header.step), where nobody can be")
+        }
         switch header.kind {
         case .shardRequest: install(map.chunks(of: peer), at: peer, port: &port)
         case .applied:

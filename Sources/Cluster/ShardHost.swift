@@ -157,13 +157,17 @@ struct ShardHost: SocketHandler {
         do {
             let count = try FrameBatch.headers(of: message)
             for index in 0..<count {
-                try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
+                do {
+                    try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
+                } catch { reject(error, from: peer) }
             }
-        } catch {
-            // Told each time the count has doubled: news share an inbox with what must not be lost.
-            rejections += 1
-            if rejections.nonzeroBitCount == 1 { tell(.frameRejected(peer, reason: "\(error)", count: rejections)) }
-        }
+        } catch { reject(error, from: peer) }
+    }
+
+    /// Told each time the count has doubled: news share an inbox with what must not be lost.
+    private mutating func reject(_ error: any Error, from peer: WorkerID) {
+        rejections += 1
+        if rejections.nonzeroBitCount == 1 { tell(.frameRejected(peer, reason: "\(error)", count: rejections)) }
     }
 
     mutating func settled(port: inout LoopPort) {
@@ -184,8 +188,10 @@ struct ShardHost: SocketHandler {
     {
         try header.checkPayload(byteCount: message.partCount > 1 ? message.byteCount(ofPart: 1) : 0)
         guard header.sender == peer else { throw RejectedFrame.forged(sender: header.sender) }
-        if header.flags.contains(.reads) { readers.insert(peer) }
-        if members.contains(peer) { return try take(header, message, from: peer, port: &port) }
+        if members.contains(peer) {
+            if header.flags.contains(.reads) { readers.insert(peer) }
+            return try take(header, message, from: peer, port: &port)
+        }
         guard header.kind == .attach, waiting.count + waitingForProbes.count < Self.waitingMax else {
             throw RejectedFrame.stranger
         }

@@ -36,7 +36,9 @@ extension WorkerData {
             case .subscribe(let round, let timeline): askProbe(.attach, round, nil, timeline, port: &port)
             case .compute(let order):
                 outlets.lane(
-                    LaneWork(step: order.round, node: order.node, parameters: versions[order.task.version], probe: order))
+                    LaneWork(
+                        timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: order.round, node: order.node,
+                        parameters: versions[order.task.version], probe: order))
                 failpoint?.reach(.probe, order.task.version)
             case .push(_, let node, let timeline):
                 guard let result = finishedProbes.removeValue(forKey: node) else { continue }

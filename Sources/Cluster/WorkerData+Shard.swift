@@ -1,3 +1,4 @@
+import ExperimentFile
 import LinearAlgebra
 import ParameterServer
 import ShardKernels
@@ -9,7 +10,10 @@ import WireProtocol
 extension WorkerData {
     /// Begins the shard of the present map, if this worker is one of its hosts, by asking the coordinator for its chunks.
     mutating func placeShard(port: inout LoopPort) {
-        for (peer, header) in exchange.takePostponed() { attach(peer, header) }
+        for (peer, header) in exchange.takePostponed() {
+            exchange.note(header, from: peer)
+            attach(peer, header)
+        }
         guard let timeline = exchange.timeline, shard?.generation != exchange.generation || shard?.timeline != timeline else {
             return
         }
@@ -18,6 +22,7 @@ extension WorkerData {
         let chunks = exchange.map.chunks(of: identity)
         guard !chunks.isEmpty else { return }
         shard = WorkerShard(plan: plan, chunks: chunks, timeline: timeline, generation: exchange.generation, memory: memory)
+        waitingSince = MonotonicClock.now()
         requestShard(port: &port)
     }
 
@@ -62,13 +67,20 @@ extension WorkerData {
         case .snapshot:
             guard peer == .coordinator else { throw RejectedFrame.misdirected(header.kind) }
             guard header.generation == shard.generation else { return }
+            guard header.step <= plan.experiment.training.steps else {
+                throw RejectedFrame.unexpected("a section is of version \(header.step), and the run has fewer")
+            }
+            waitingSince = MonotonicClock.now()
             try checkChunk(header, isOf: shard)
             let payload = try checkedPayload(header, message)
             shard.install(Int(header.section), of: header.chunk, version: header.step, payload.bytes(0..<payload.count))
         case .apply:
             guard peer == .coordinator else { throw RejectedFrame.misdirected(header.kind) }
             guard header.encoding == .f64, header.count == 1 else { throw RejectedFrame.shape(count: header.count, expected: 1) }
-            let scale = message.withPart(1) { ShardHost.doubles($0)[0] }
+            let scale = try message.withPart(1) { payload in
+                guard VectorKernels.checksum(payload) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
+                return ShardHost.doubles(payload)[0]
+            }
             shard.allow(step: header.step, clipScale: scale)
         case .captureRequest:
             guard peer == .coordinator else { throw RejectedFrame.misdirected(header.kind) }

@@ -132,11 +132,16 @@ struct WorkerData: SocketHandler {
         guard let peer = message.peer else { return }
         do {
             let count = try FrameBatch.headers(of: message)
-            for index in 0..<count {
-                try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
-                settle(port: &port)
-            }
+            for index in 0..<count { take(index, of: count, in: message, from: peer, port: &port) }
         } catch { reject("\(error)") }
+    }
+
+    private mutating func take(_ index: Int, of count: Int, in message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort)
+    {
+        do { try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port) } catch {
+            reject("\(error)")
+        }
+        settle(port: &port)
     }
 
     mutating func settled(port: inout LoopPort) { flush(port: &port) }
@@ -196,6 +201,8 @@ struct WorkerData: SocketHandler {
         _ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort
     ) throws {
         let (chunk, version, timeline) = (header.chunk, header.step, header.timeline)
+        // The host of an ended timeline may wake late, and its chunk live here by now.
+        guard peer == exchange.host(of: chunk) else { throw RejectedFrame.misdirected(header.kind) }
         guard machine.awaits(chunk, version: version, timeline: timeline) else {
             return handle(.parametersArrived(chunk: chunk, version: version, timeline: timeline), port: &port)
         }
@@ -240,7 +247,9 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .compute(let step, let node):
-            outlets.lane(LaneWork(step: step, node: node, parameters: versions[step]))
+            outlets.lane(
+                LaneWork(
+                    timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node, parameters: versions[step]))
             failpoint?.reach(.compute, step)
         case .push(let step, let node, let chunk, let timeline):
             guard let gradient else { return }

@@ -223,9 +223,6 @@ public struct CoordinatorMachine: Sendable {
     /// The workers in order of joining, with what each computes.
     public var assignments: [(worker: WorkerID, partitions: [Partition])] { members.map { ($0.id, $0.partitions) } }
 
-    /// Whether hosts of shards are taking their chunks.
-    public var isPlacing: Bool { phase == .placing }
-
     /// What the coordinator is doing, in a word for people.
     public var phaseName: String {
         if stopping != nil && phase == .running { return "stopping" }

@@ -39,6 +39,8 @@ public struct ShardLedger: Sendable {
     private let first: Step
     private let captures: CaptureSchedule
     private let probes: ProbeSchedule
+    /// How far a host's word may be ahead of what is told: what it speaks of is kept until then.
+    private static let aheadMax: Step = 4096
     /// The last version that news were made of.
     private var told: Step?
     /// Whole copies of versions that have not been told.
@@ -71,6 +73,9 @@ public struct ShardLedger: Sendable {
     /// The hosts that have not reached `version`: whom a stalled step waits for.
     public func missing(_ version: Step) -> [WorkerID] { hosts.filter { $0.version.map { $0 < version } ?? true }.map(\.id) }
 
+    /// Whether a host can be at `version`, going by what is known of all.
+    public func isPlausible(_ version: Step) -> Bool { version <= (told ?? first) + Self.aheadMax }
+
     /// All chunks of `host` have reached `version`.
     public mutating func applied(_ host: WorkerID, _ version: Step) {
         guard let index = hosts.firstIndex(where: { $0.id == host }), hosts[index].version.map({ $0 < version }) ?? true else {
@@ -83,7 +88,8 @@ public struct ShardLedger: Sendable {
     /// Whoever tells the norms of a step has reached its version.
     public mutating func reduced(_ host: WorkerID, step: Step, norms values: [Double], segments: (ChunkIndex) -> Int) {
         applied(host, step)
-        guard let index = hosts.firstIndex(where: { $0.id == host }), step >= told ?? first, reduced.map({ $0 < step }) ?? true
+        guard let index = hosts.firstIndex(where: { $0.id == host }), step >= told ?? first,
+            isPlausible(step), reduced.map({ $0 < step }) ?? true
         else {
             return
         }
@@ -153,7 +159,8 @@ extension ShardLedger {
     public func awaits(_ version: Step, _ occasion: CaptureOccasion) -> Bool {
         if occasion == .requested { return capture?.target == version }
         let copy = Copy(version: version, occasion: occasion)
-        return version >= told.map({ $0 + 1 }) ?? first && copies(of: version).contains(copy) && !copied.contains(copy)
+        return version >= told.map({ $0 + 1 }) ?? first && isPlausible(version)
+            && copies(of: version).contains(copy) && !copied.contains(copy)
     }
 
     /// An awaited copy is whole.

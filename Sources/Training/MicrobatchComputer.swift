@@ -55,6 +55,9 @@ public struct MicrobatchComputer: ~Copyable {
         return sum
     }
 
+    /// Forgets what was derived from parameters: a step may mean others from now on.
+    public mutating func startOver() { derivedStep = nil }
+
     private mutating func leaf(
         _ partition: Partition, step: Step, parameters: Span<Float>, left: [FloatMemory],
         chunkReady: (ChunkIndex, FloatMemory) -> Void

@@ -37,6 +37,9 @@ public struct ProbeComputer: ~Copyable {
         return evaluate(order.node, order)
     }
 
+    /// Forgets what was made of parameters: a version may mean others from now on.
+    public mutating func startOver() { (version, frozen, matrices) = (nil, nil, [:]) }
+
     private mutating func evaluate(_ node: TreeNode, _ order: ProbeOrder) -> (product: AlignedVector, scalars: [Double]) {
         guard let (left, right) = node.children else { return leaf(node.lower, order) }
         var sum = evaluate(left, order)

@@ -49,10 +49,13 @@ public struct ProbeFollower: Sendable {
 
     /// What the worker computes in training it computes in probes too.
     public mutating func assign(_ assignment: Assignment, into directives: inout [Directive]) {
-        if assignment.timeline != machine.currentTimeline { waiting = [] }
+        var stale: [(round: Step, node: TreeNode)] = []
+        if assignment.timeline != machine.currentTimeline { swap(&stale, &waiting) }
         var mine = assignment
         mine.fromStep = 1
         handle(.assigned(mine), into: &directives)
+        // The machine counts them among what is computed, and would wait for them for ever.
+        for (round, node) in stale { computed(round: round, node: node, into: &directives) }
     }
 
     /// Whether elements for `chunk` can be of a round: none or the whole chunk; the task's for the first frame of scalars.

@@ -44,12 +44,12 @@ public final class SharedSegment: @unchecked Sendable {
             let number = Int32(parts[3]), number >= 0, let size = Int(parts[4]), size == byteCount,
             let token = UInt64(parts[5], radix: 16)
         else { return nil }
-        let descriptor = unsafe open("/proc/\(process)/fd/\(number)", O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe open("/proc/\(process)/fd/\(number)", O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var status = stat()
         let all = Self.headBytes + byteCount
-        guard unsafe fstat(descriptor, &status) == 0, status.st_size == off_t(all),
+        guard plumb_shared_memory_is_sealed(descriptor) != 0, unsafe fstat(descriptor, &status) == 0, status.st_size == off_t(all),
             let memory = unsafe plumb_shared_memory_map(descriptor, all, 0)
         else { return nil }
         guard unsafe memory.load(as: UInt64.self) == token else {

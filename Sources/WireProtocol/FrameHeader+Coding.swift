@@ -74,6 +74,9 @@ extension FrameHeader {
         guard let encoding = Encoding(rawValue: encodingNumber) else { throw .encoding(encodingNumber) }
         let flags = Flags(rawValue: bytes.read(at: Offset.flags))
         guard flags.isSubset(of: .known) else { throw .flags(flags.rawValue) }
+        // Only what has a place in the sender's memory can lie there.
+        guard !flags.contains(.shared) || (kind == .push || kind == .parameters) && encoding == .f32 && !flags.contains(.probe)
+        else { throw .flags(flags.rawValue) }
         let section: UInt16 = bytes.read(at: Offset.section)
         guard section == 0 || hasSection(kind, flags) && Int(section) < sectionsMax else { throw .section(section, kind: kind) }
         return FrameHeader(

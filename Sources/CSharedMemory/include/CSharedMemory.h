@@ -7,6 +7,9 @@
 // A descriptor of `bytes` zeroed bytes, whose size nobody can change; -1 with errno.
 int plumb_shared_memory_make(const char *_Nonnull name, size_t bytes);
 
+// Whether nobody can take away what has been mapped.
+int plumb_shared_memory_is_sealed(int descriptor);
+
 // Maps `bytes` of it, for writing too if `writes`; null with errno.
 void *_Nullable plumb_shared_memory_map(int descriptor, size_t bytes, int writes);
 void plumb_shared_memory_unmap(void *_Nonnull memory, size_t bytes);
