@@ -82,6 +82,7 @@ struct FrameHeaderTests {
         #expect(refusal { put(UInt8(3), at: 7, in: &$0) } == .encoding(3))
         #expect(refusal { put(UInt8(4), at: 7, in: &$0) } == .encoding(4))
         #expect(refusal { put(UInt16(0x8001), at: 8, in: &$0) } == .flags(0x8001))
+        #expect(refusal { put(UInt16(32 | 2), at: 8, in: &$0) } == .flags(34), "a probe's payload lies in nobody's memory")
         #expect(refusal { put(UInt16(1), at: 10, in: &$0) } == .section(1, kind: .push))
         #expect(refusal { put(UInt32(8), at: 32, in: &$0) } == .node(lower: 8, upper: 8, kind: .push))
         #expect(refusal { put(UInt32(65_537), at: 36, in: &$0) } == .node(lower: 4, upper: 65_537, kind: .push))
