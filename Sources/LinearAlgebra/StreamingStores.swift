@@ -1,6 +1,7 @@
 import CVectorKernels
 
-/// Stores that go past the caches: three times as fast as ordinary ones where another core has read the lines before.
+/// Stores that go past the caches: for lines that another core has read, and will read again, which ordinary stores would have to take
+/// from its cache first.
 public enum StreamingStores {
     /// Makes what this thread has streamed visible before whatever it writes next.
     public static func finish() { plumb_streaming_finish() }

@@ -1,6 +1,6 @@
 /// Which host holds which chunk: a function of the plan and of the hosts in their order.
 ///
-/// Hosts differ in bytes by less than one chunk, and neighbouring chunks lie on different hosts: a backward pass, which finishes the
+/// Hosts differ in bytes by at most one chunk, and neighbouring chunks lie on different hosts: a backward pass, which finishes the
 /// chunks from the last to the first, gives every host its share of work all along.
 public struct ShardMap: Hashable, Sendable {
     /// The hosts of parameters, in order; none without a chunk.
