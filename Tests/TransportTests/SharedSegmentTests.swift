@@ -16,7 +16,7 @@ struct SharedSegmentTests {
         unsafe #expect(reader.bytes.load(fromByteOffset: 4096, as: UInt64.self) == 43)
         let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n")
         let ours = maps.filter { $0.contains("memfd:plumb") }.map { $0.split(separator: " ")[1] }
-        #expect(ours.contains("rw-s") && ours.contains("r--s"))
+        withExtendedLifetime((segment, reader)) { #expect(ours.contains("rw-s") && ours.contains("r--s")) }
     }
 
     @Test("is refused under another name: process, descriptor, size, token, machine, nonsense")
@@ -33,6 +33,7 @@ struct SharedSegmentTests {
             #expect(SharedSegment(opening: text, byteCount: 4096) == nil)
         }
         #expect(SharedSegment(opening: segment.name, byteCount: 8192) == nil, "a run of another layout")
+        #expect(SharedSegment(opening: segment.name, byteCount: 4096) != nil, "and the right name is right")
     }
 
     @Test("is gone with those who had it open: no descriptor and no mapping is left")
