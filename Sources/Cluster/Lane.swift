@@ -41,18 +41,25 @@ final class Lane: Sendable {
             let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
             return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
         }
-        if let part = work.part {
-            let (gradient, scalars) = computer.gradient(of: part, step: step, parameters: work.parameters.span)
-            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars))
-        }
         // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once.
         var (chunks, elements): ([ChunkIndex], Int) = ([], 0)
-        let (_, scalars) = computer.gradient(of: node, step: step, parameters: work.parameters.span) { chunk, gradient in
-            chunks.append(chunk)
-            elements += plan.chunks.chunks[Int(chunk.rawValue)].range.count
-            guard elements >= bucketElements || chunk.rawValue == 0 else { return }
-            done(.chunksComputed(step: step, node: node, chunks: chunks, gradient: gradient))
-            (chunks, elements) = ([], 0)
+        let result = try? computer.gradient(
+            of: work.part ?? node, step: step, parameters: work.parameters.span,
+            chunksNeeded: { (count) throws(ArrivalGate.Abandoned) in
+                try work.gate?.wait(for: count) { !orders.isFinished }
+            },
+            chunkReady: { chunk, gradient in
+                if work.part != nil || work.gate?.isAbandoned == true { return }
+                chunks.append(chunk)
+                elements += plan.chunks.chunks[Int(chunk.rawValue)].range.count
+                guard elements >= bucketElements || chunk.rawValue == 0 else { return }
+                done(.chunksComputed(step: step, node: node, chunks: chunks, gradient: gradient))
+                (chunks, elements) = ([], 0)
+            })
+        // What was computed while its version was written over must not be told of.
+        guard let (gradient, scalars) = result, work.gate?.isAbandoned != true else { return computer.startOver() }
+        if let part = work.part {
+            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars))
         }
         done(.computed(step: step, node: node, scalars: scalars))
     }
@@ -75,6 +82,8 @@ struct LaneWork: Sendable {
     var node: TreeNode
     /// The version to compute with.
     var parameters: FloatMemory
+    /// What opens as the version arrives, if it is not whole yet.
+    var gate: ArrivalGate?
     /// The part of the node that is this lane's; nil for all of it.
     var part: TreeNode?
     /// What to evaluate instead of the gradient.

@@ -83,6 +83,8 @@ final class PartBoard: Sendable {
     private func meet(_ sibling: TreeNode, _ part: TreeNode, at step: Step, _ sum: Sum) -> Sum? {
         sums.withLock { sums in
             if let other = sums.removeValue(forKey: Key(step: step, node: sibling)) { return other }
+            // A part of an abandoned version may have been left here.
+            for key in sums.keys where key.step < step { sums[key] = nil }
             sums[Key(step: step, node: part)] = sum
             return nil
         }

@@ -35,6 +35,18 @@ struct WorkerOutlets: Sendable {
     var rejected: @Sendable (String, Int) -> Void
 }
 
+/// Which gradient.
+private struct ResultKey: Hashable {
+    var step: Step
+    var node: TreeNode
+}
+
+/// What lanes have made of a node so far.
+private struct NodeResult {
+    var gradient: FloatMemory?
+    var scalars: [Double] = []
+}
+
 /// The data socket's thread of a worker, which owns the worker's machine, its two parameter versions and the shard that it may host.
 struct WorkerData: SocketHandler {
     let plan: TrainingPlan
@@ -58,9 +70,10 @@ struct WorkerData: SocketHandler {
     private var progress = WorkerProgress()
     private var rejections = 0
     private var directives: [WorkerMachine.Directive] = []
-    /// The chunk and the scalars at hand, for the directive that sends them.
-    private var gradient: FloatMemory?
-    private var scalars: [Double] = []
+    /// What lanes have told of and the machine has not released.
+    private var results: [ResultKey: NodeResult] = [:]
+    /// What opens as the incoming version arrives, while a lane computes with it.
+    private var gate: ArrivalGate?
     var header: [UInt8] = []
     var batch = FrameBatch()
     var waitingSince = MonotonicClock.now()
@@ -74,7 +87,8 @@ struct WorkerData: SocketHandler {
     ) {
         (self.failpoint, self.plan, self.identity, self.outlets) = (failpoint, plan, identity, outlets)
         (self.exchange, self.memory) = (exchange, memory)
-        machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps)
+        machine = WorkerMachine(
+            tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps, startsAhead: true)
         probe = ProbeFollower(plan: plan)
         probeFrames = plan.probeFrames
     }
@@ -116,12 +130,11 @@ struct WorkerData: SocketHandler {
             probe.computed(round: result.round, node: result.node, into: &probeDirectives)
             carryOutProbe(port: &port)
         case .chunksComputed(let step, let node, let chunks, let gradient):
-            self.gradient = gradient
+            results[ResultKey(step: step, node: node), default: NodeResult()].gradient = gradient
             for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
-            self.gradient = nil
         case .computed(let step, let node, let scalars):
             progress.microbatches += node.count
-            self.scalars = scalars
+            results[ResultKey(step: step, node: node), default: NodeResult()].scalars = scalars
             handle(.computed(step: step, node: node), port: &port)
             reportProgress()
         }
@@ -234,8 +247,14 @@ struct WorkerData: SocketHandler {
         switch directive {
         case .store(let chunk, let version):
             waitingSince = MonotonicClock.now()
+            if let gate, gate.version == version { gate.open(machine.incomingVersion == version ? machine.arrivedPrefix : .max) }
             if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.receive, version) }
-        case .drop, .release: break
+        case .drop: break
+        case .release(let step, let node): results[ResultKey(step: step, node: node)] = nil
+        case .abandon(let step):
+            gate?.abandon()
+            gate = nil
+            results = results.filter { $0.key.step != step }
         case .subscribe(let version, let timeline):
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
             nodeOutboxes = [:]
@@ -247,15 +266,20 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .compute(let step, let node):
+            if step == machine.incomingVersion, gate?.version != step {
+                gate = ArrivalGate(version: step, prefix: machine.arrivedPrefix)
+            }
             outlets.lane(
                 LaneWork(
-                    timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node, parameters: versions[step]))
+                    timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node, parameters: versions[step],
+                    gate: gate?.version == step ? gate : nil))
             failpoint?.reach(.compute, step)
         case .push(let step, let node, let chunk, let timeline):
-            guard let gradient else { return }
+            guard let gradient = results[ResultKey(step: step, node: node)]?.gradient else { return }
             push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), gradient, port: &port)
             if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, step) }
         case .pushScalars(let step, let node, let timeline):
+            let scalars = results[ResultKey(step: step, node: node)]?.scalars ?? []
             pushScalars(scalars, of: node, at: step, to: plan.chunks.statistics, timeline, port: &port)
         case .requestParameters(let version, let chunks):
             guard let timeline = machine.currentTimeline else { return }

@@ -18,8 +18,15 @@ final class SimulatedWorker {
     struct Work {
         var step: Step
         var node: TreeNode
-        var parameters: AlignedVector
+        /// nil for the incoming version's, which may still be arriving.
+        var parameters: AlignedVector?
         var probe: ProbeOrder?
+        var isAbandoned = false
+    }
+
+    struct Key: Hashable {
+        var step: Step
+        var node: TreeNode
     }
 
     /// Changes when the process starts; a rejoin changes the life alone.
@@ -30,7 +37,7 @@ final class SimulatedWorker {
     var incoming: AlignedVector
     /// Computations ordered; the first one runs.
     var lane: [Work] = []
-    var finished: [TreeNode: (gradient: FloatMemory, scalars: [Double])] = [:]
+    var finished: [Key: (gradient: FloatMemory, scalars: [Double])] = [:]
     var probe: ProbeFollower
     var finishedProbes: [TreeNode: (round: Step, product: AlignedVector, scalars: [Double])] = [:]
     var waitingSince: Int
@@ -45,7 +52,7 @@ final class SimulatedWorker {
         self.process = process
         self.life = life
         let plan = problem.plan
-        machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: problem.steps)
+        machine = WorkerMachine(tree: plan.tree, frameCount: plan.chunks.frameCount, steps: problem.steps, startsAhead: true)
         probe = ProbeFollower(plan: plan)
         current = AlignedVector(count: plan.network.layout.count)
         incoming = current

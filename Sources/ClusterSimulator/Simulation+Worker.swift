@@ -53,13 +53,24 @@ extension Simulation {
     }
 
     func computed(_ slot: Int, _ life: WorkerID, _ step: Step, _ node: TreeNode) throws {
-        guard slots[slot].process?.life == life, let work = slots[slot].process?.lane.removeFirst() else { return }
+        guard let worker = slots[slot].process, worker.life == life, let work = worker.lane.first else { return }
+        if work.isAbandoned {
+            reach("abandoned computation")
+            worker.lane.removeFirst()
+            return startLane(slot)
+        }
+        guard let parameters = work.parameters ?? wholeVersion(step, worker) else {
+            // The lane waits for chunks, and for nothing else.
+            reach("lane at its gate")
+            return queue.add(.computed(slot: slot, process: worker.process, life: life, step, node), at: now + Self.gateInterval)
+        }
+        worker.lane.removeFirst()
         if let order = work.probe {
             startLane(slot)
-            return probed(slot, order, parameters: work.parameters)
+            return probed(slot, order, parameters: parameters)
         }
-        slots[slot].process?.finished[node] = computer.gradient(
-            of: node, step: step, parameters: work.parameters.span)
+        worker.finished[SimulatedWorker.Key(step: step, node: node)] = computer.gradient(
+            of: node, step: step, parameters: parameters.span)
         startLane(slot)
         // A backward pass ends with the first layer.
         for chunk in problem.plan.chunks.chunks.reversed() {
@@ -95,17 +106,33 @@ extension Simulation {
         case .compute(let step, let node):
             guard let parameters = slots[slot].process?.current else { return }
             let isIdle = slots[slot].process?.lane.isEmpty ?? true
-            slots[slot].process?.lane.append(.init(step: step, node: node, parameters: parameters))
+            let isAhead = step == slots[slot].process?.machine.incomingVersion
+            if isAhead { reach("computation ahead of its version") }
+            slots[slot].process?.lane.append(.init(step: step, node: node, parameters: isAhead ? nil : parameters))
             if isIdle { startLane(slot) }
+        case .abandon(let step):
+            guard let worker = slots[slot].process else { return }
+            for index in worker.lane.indices where worker.lane[index].step == step && worker.lane[index].probe == nil {
+                worker.lane[index].isAbandoned = true
+            }
+            worker.finished = worker.finished.filter { $0.key.step != step }
         case .push(let step, let node, let chunk, let timeline): push(slot, step, node, chunk, timeline)
         case .pushScalars(let step, let node, let timeline):
             let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
-            if let result = slots[slot].process?.finished[node] { send(.statistics(name, result.scalars), from: slot) }
-        case .release(_, let node):
-            slots[slot].process?.finished[node] = nil
+            if let result = slots[slot].process?.finished[.init(step: step, node: node)] { send(.statistics(name, result.scalars), from: slot) }
+        case .release(let step, let node):
+            slots[slot].process?.finished[.init(step: step, node: node)] = nil
         case .requestParameters(let version, let chunks):
             for chunk in chunks { send(.request(version: version, chunk), from: slot, to: host(of: chunk, slot)) }
         }
+    }
+
+    /// The parameters of `step`, once every chunk of them is there.
+    private func wholeVersion(_ step: Step, _ worker: SimulatedWorker) -> AlignedVector? {
+        if worker.machine.version == step { return worker.current }
+        guard worker.machine.incomingVersion == step else { return nil }
+        let parameters = Int(problem.plan.chunks.statistics.rawValue)
+        return worker.machine.arrivedPrefix >= parameters ? worker.incoming : nil
     }
 
     private func store(_ chunk: ChunkIndex, _ values: [Float], _ slot: Int) {
@@ -124,7 +151,10 @@ extension Simulation {
         guard version <= problem.steps, sameBits(worker.incoming, problem.states[Int(version)].parameters) else {
             throw violation("worker \(slot) holds version \(version) with other bits than the reference trainer's")
         }
-        slots[slot].process?.current = worker.incoming
+        worker.current = worker.incoming
+        for index in worker.lane.indices where worker.lane[index].step == version && worker.lane[index].parameters == nil {
+            worker.lane[index].parameters = worker.current
+        }
         holdProbe(slot, version)
         if let timeline = worker.machine.currentTimeline, version > reachedVersion(timeline) {
             throw violation("worker \(slot) holds version \(version) before every chunk has reached it")
@@ -132,7 +162,7 @@ extension Simulation {
     }
 
     private func push(_ slot: Int, _ step: Step, _ node: TreeNode, _ chunk: ChunkIndex, _ timeline: Timeline) {
-        guard let result = slots[slot].process?.finished[node] else { return }
+        guard let result = slots[slot].process?.finished[.init(step: step, node: node)] else { return }
         let values = problem.plan.chunks.chunks[Int(chunk.rawValue)].range.map { result.gradient.span[$0] }
         send(
             .push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), values), from: slot, to: host(of: chunk, slot)

@@ -65,6 +65,8 @@ final class Simulation {
     /// Virtual time in which a run must end once nothing goes wrong any more, besides the time to compute it.
     static let endPatience = 400_000_000
     static let microbatchTime = 60_000...350_000
+    /// How often a lane that waits for chunks looks for them.
+    static let gateInterval = 20_000
     static let heartbeat = 1_000_000
 
     init(

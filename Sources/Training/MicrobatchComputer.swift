@@ -20,6 +20,8 @@ public struct MicrobatchComputer: ~Copyable {
     private var gradients: [FloatMemory] = []
     /// By group of blocks (layer), the chunks that are final once that group and all later ones are, from the last to the first.
     private let finalChunks: [[ChunkIndex]]
+    /// By group, how many chunks from the first on hold it and all earlier ones.
+    private let neededChunks: [Int]
 
     /// A computer for the plan's shapes; allocates every buffer.
     public init(_ plan: TrainingPlan) {
@@ -32,6 +34,12 @@ public struct MicrobatchComputer: ~Copyable {
             final[first].append(chunk.index)
         }
         finalChunks = final
+        var needed = Array(repeating: 0, count: plan.statistics.groups)
+        for chunk in plan.chunks.chunks {
+            for segment in chunk.segments { needed[plan.blocks[segment.block].layer] = Int(chunk.index.rawValue) + 1 }
+        }
+        for group in needed.indices.dropFirst() { needed[group] = max(needed[group], needed[group - 1]) }
+        neededChunks = needed
     }
 
     /// The summed gradient of `node`'s examples and their scalars, added along the tree.
@@ -41,14 +49,29 @@ public struct MicrobatchComputer: ~Copyable {
     public mutating func gradient(
         of node: TreeNode, step: Step, parameters: Span<Float>, chunkReady: (ChunkIndex, FloatMemory) -> Void = { _, _ in }
     ) -> (gradient: FloatMemory, scalars: [Double]) {
+        gradient(of: node, step: step, parameters: parameters, chunksNeeded: { (_) throws(Never) in }, chunkReady: chunkReady)
+    }
+
+    /// As above, of parameters that may still be arriving.
+    ///
+    /// - Parameter chunksNeeded: called, before forward reads a layer, with how many chunks from the first on must be there; it waits
+    ///   for them, or throws, which ends the computation: nothing has come of it.
+    public mutating func gradient<Failure>(
+        of node: TreeNode, step: Step, parameters: Span<Float>, chunksNeeded: (Int) throws(Failure) -> Void,
+        chunkReady: (ChunkIndex, FloatMemory) -> Void
+    ) throws(Failure) -> (gradient: FloatMemory, scalars: [Double]) {
         // The last leaf's backward pass adds what is left of it on every level, so that chunks leave while it runs.
         var left: [(gradient: FloatMemory, scalars: [Double])] = []
         var last = node
         while let (first, second) = last.children {
-            left.append(gradient(of: first, step: step, parameters: parameters))
+            left.append(
+                try gradient(
+                    of: first, step: step, parameters: parameters, chunksNeeded: chunksNeeded, chunkReady: { _, _ in }))
             last = second
         }
-        var sum = leaf(last.lower, step: step, parameters: parameters, left: left.map(\.gradient), chunkReady: chunkReady)
+        var sum = try leaf(
+            last.lower, step: step, parameters: parameters, left: left.map(\.gradient), chunksNeeded: chunksNeeded,
+            chunkReady: chunkReady)
         for other in left.reversed() {
             for index in sum.scalars.indices { sum.scalars[index] += other.scalars[index] }
         }
@@ -58,22 +81,22 @@ public struct MicrobatchComputer: ~Copyable {
     /// Forgets what was derived from parameters: a step may mean others from now on.
     public mutating func startOver() { derivedStep = nil }
 
-    private mutating func leaf(
+    private mutating func leaf<Failure>(
         _ partition: Partition, step: Step, parameters: Span<Float>, left: [FloatMemory],
-        chunkReady: (ChunkIndex, FloatMemory) -> Void
-    ) -> (gradient: FloatMemory, scalars: [Double]) {
+        chunksNeeded: (Int) throws(Failure) -> Void, chunkReady: (ChunkIndex, FloatMemory) -> Void
+    ) throws(Failure) -> (gradient: FloatMemory, scalars: [Double]) {
         let gradient = takeMemory()
         let gathers = plan.gathers(at: step)
-        if derivedStep != step {
-            plan.network.derive(parameters, into: &workspace)
-            derivedStep = step
-        }
+        // Until the pass has ended well, the workspace is derived from nothing in particular.
+        let derives = derivedStep != step
+        derivedStep = nil
         loadBatch(partition, step: step)
         var norms = Array(repeating: 0.0, count: gathers ? plan.statistics.groups : 0)
-        let (plan, inputs, finalChunks) = (plan, inputs, finalChunks)
+        let (plan, inputs, finalChunks, neededChunks) = (plan, inputs, finalChunks, neededChunks)
         var target = gradient.mutableSpan
-        let outcome = plan.network.gradient(
-            parameters: parameters, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers
+        let outcome = try plan.network.gradient(
+            parameters: parameters, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers,
+            derives: derives, layerNeeded: { (layer) throws(Failure) in try chunksNeeded(neededChunks[layer]) }
         ) { layer in
             if partition > 0 { plan.leaveOutState(of: layer, gradient) }
             if gathers { norms[layer] = plan.squaredNorm(of: layer, gradient) }
@@ -86,6 +109,7 @@ public struct MicrobatchComputer: ~Copyable {
                 chunkReady(chunk, gradient)
             }
         }
+        derivedStep = step
         var scalars = [outcome.lossSum, Double(outcome.correct)]
         if gathers {
             scalars += norms

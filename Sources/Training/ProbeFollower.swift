@@ -124,6 +124,7 @@ public struct ProbeFollower: Sendable {
             swap(&vector, &incoming)
             task = incomingTask
         case .compute(let round, let node): order(round, node, &directives)
+        case .abandon: preconditionFailure("no round is begun ahead of its numbers")
         case .push: preconditionFailure("a product is pushed whole")
         case .pushScalars(let round, let node, let timeline):
             directives.append(.push(round: round, node: node, timeline: timeline))

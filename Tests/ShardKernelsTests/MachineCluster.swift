@@ -197,6 +197,7 @@ struct MachineCluster {
             case .reportSynchronized: send(.toCoordinator(.synchronized(id)), from: id.rawValue, to: 0, control: true)
             case .advance: workers[id]!.parameters = workers[id]!.incoming
             case .compute(let step, let node): workers[id]!.pending.append((step, node))
+            case .abandon: preconditionFailure("no version is begun ahead here")
             case .push(let step, let node, let chunk, let timeline): push(id, step, node, chunk, timeline)
             case .pushScalars(let step, let node, let timeline): pushScalars(id, step, node, timeline)
             case .requestParameters(let version, let chunks):

@@ -17,14 +17,27 @@ extension Network {
     }
 
     func forward(_ parameters: Span<Float>, _ inputs: MatrixView, _ workspace: inout NetworkWorkspace) {
+        forward(parameters, inputs, &workspace, derives: false) { (_) throws(Never) in }
+    }
+
+    /// As above; `layerNeeded` is called with 0, 1, …, L + 1 before anything of that group of blocks is read, and may throw to end the
+    /// pass. With `derives` each layer's derived values are worked out when the pass reaches it.
+    func forward<Failure>(
+        _ parameters: Span<Float>, _ inputs: MatrixView, _ workspace: inout NetworkWorkspace, derives: Bool,
+        layerNeeded: (Int) throws(Failure) -> Void
+    ) throws(Failure) {
         precondition(inputs.rows == specification.inputs && inputs.columns == workspace.batch, "inputs: [inputs, batch]")
+        try layerNeeded(0)
         embed(parameters, inputs, &workspace)
         for index in layers.indices {
+            try layerNeeded(index + 1)
+            if derives { layers[index].derive(parameters, places[index], &workspace.layers[index]) }
             let x = workspace.outputs[index]
             var y = workspace.outputs[index + 1].mutableView
             layers[index].forward(
                 x.view, parameters, places[index], &workspace.layers[index], pattern: workspace.pattern?[index + 1], into: &y)
         }
+        try layerNeeded(layers.count + 1)
         let last = workspace.outputs[layers.count]
         var logits = workspace.logits.mutableView
         let weight = MatrixView(parameters.extracting(readout.weight), rows: specification.outputs, columns: last.rows)

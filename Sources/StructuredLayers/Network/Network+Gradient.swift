@@ -12,7 +12,23 @@ extension Network {
         parameters: Span<Float>, inputs: MatrixView, labels: [Int32], into gradient: inout MutableSpan<Float>,
         workspace: inout NetworkWorkspace, gathers: Bool = false, layerReady: (Int) -> Void = { _ in }
     ) -> MicrobatchOutcome {
-        forward(parameters, inputs, &workspace)
+        self.gradient(
+            parameters: parameters, inputs: inputs, labels: labels, into: &gradient, workspace: &workspace, gathers: gathers,
+            derives: false, layerNeeded: { (_) throws(Never) in }, layerReady: layerReady)
+    }
+
+    /// As above, of parameters that may still be arriving.
+    ///
+    /// - Parameters:
+    ///   - derives: whether the pass works out each layer's derived values itself, so that `derive` need not be called before.
+    ///   - layerNeeded: called with 0, 1, …, L + 1 before forward reads anything of that group of blocks; when it throws, the gradient
+    ///     and the derived values are void.
+    public func gradient<Failure>(
+        parameters: Span<Float>, inputs: MatrixView, labels: [Int32], into gradient: inout MutableSpan<Float>,
+        workspace: inout NetworkWorkspace, gathers: Bool, derives: Bool, layerNeeded: (Int) throws(Failure) -> Void,
+        layerReady: (Int) -> Void
+    ) throws(Failure) -> MicrobatchOutcome {
+        try forward(parameters, inputs, &workspace, derives: derives, layerNeeded: layerNeeded)
         if gathers { gatherActivations(&workspace) }
         let (lossSum, correct) = loss(labels, &workspace)
         backward(parameters, inputs, &gradient, &workspace, gathers: gathers, layerReady: layerReady)
