@@ -13,8 +13,6 @@ final class ArrivalGate: @unchecked Sendable {
     private let prefix: Atomic<Int>
     private let isAbandonedFlag = Atomic<Bool>(false)
     private let condition = NSCondition()
-    /// How long lanes have waited here; written by lanes, under the condition's lock.
-    private var waited: Duration = .zero
 
     /// Why a computation ended without a result.
     struct Abandoned: Error {}
@@ -39,29 +37,20 @@ final class ArrivalGate: @unchecked Sendable {
 
     var isAbandoned: Bool { isAbandonedFlag.load(ordering: .sequentiallyConsistent) }
 
-    /// Waits until the first `count` chunks are there.
+    /// Waits until the first `count` chunks are there; returns how long.
     ///
     /// - Parameter goesOn: asked every 100 ms whether there is still reason to wait; the data loop says what is being waited for.
-    func wait(for count: Int, while goesOn: () -> Bool) throws(Abandoned) {
+    func wait(for count: Int, while goesOn: () -> Bool) throws(Abandoned) -> Duration {
         if isAbandoned { throw Abandoned() }
-        if prefix.load(ordering: .acquiring) >= count { return }
+        if prefix.load(ordering: .acquiring) >= count { return .zero }
         let start = ContinuousClock.now
         condition.lock()
-        defer {
-            waited += ContinuousClock.now - start
-            condition.unlock()
-        }
+        defer { condition.unlock() }
         while prefix.load(ordering: .acquiring) < count && !isAbandoned {
             if !condition.wait(until: Date(timeIntervalSinceNow: 0.1)) && !goesOn() { throw Abandoned() }
         }
         if isAbandoned { throw Abandoned() }
-    }
-
-    /// How long lanes have waited here so far.
-    var waitedSoFar: Duration {
-        condition.lock()
-        defer { condition.unlock() }
-        return waited
+        return ContinuousClock.now - start
     }
 
     private func wake() {

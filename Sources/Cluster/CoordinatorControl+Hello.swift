@@ -22,6 +22,12 @@ extension CoordinatorControl {
                 handle(.heard(worker, report), port: &port)
             }
             send(.coordinatorHeartbeat(.init(step: machine.version, sequence: beat.sequence)), to: worker, port: &port)
+        case .stepTimes(let times):
+            guard peers[worker]?.isReady == true, times.timeline == machine.timeline else { return }
+            outlets.recorder(
+                .workerTimes(
+                    worker: name(of: worker),
+                    times.entries.map { ($0, $0.waitedFor.map { name(of: $0) }) }))
         case .leaving(let leaving): leave(worker, leaving.reason, port: &port)
         case .failed(let failed): leave(worker, failed.sentence, port: &port)
         case .statusRequest: send(.status(status()), to: worker, port: &port)

@@ -43,10 +43,12 @@ final class Lane: Sendable {
         }
         // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once.
         var (chunks, elements): ([ChunkIndex], Int) = ([], 0)
+        let start = ContinuousClock.now
+        var waited = Duration.zero
         let result = try? computer.gradient(
             of: work.part ?? node, step: step, parameters: work.parameters.span,
             chunksNeeded: { (count) throws(ArrivalGate.Abandoned) in
-                try work.gate?.wait(for: count) { !orders.isFinished }
+                waited += try work.gate?.wait(for: count) { !orders.isFinished } ?? .zero
             },
             chunkReady: { chunk, gradient in
                 if work.part != nil || work.gate?.isAbandoned == true { return }
@@ -58,10 +60,11 @@ final class Lane: Sendable {
             })
         // What was computed while its version was written over must not be told of.
         guard let (gradient, scalars) = result, work.gate?.isAbandoned != true else { return computer.startOver() }
+        let busy = ContinuousClock.now - start - waited
         if let part = work.part {
-            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars))
+            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars, busy: busy))
         }
-        done(.computed(step: step, node: node, scalars: scalars))
+        done(.computed(step: step, node: node, scalars: scalars, busy: busy))
     }
 
     func compute(_ work: LaneWork) { _ = orders.offer(work) }

@@ -44,10 +44,12 @@ final class LaneCrew: Sendable {
 
 /// The sums of parts of nodes that lanes compute together.
 final class PartBoard: Sendable {
-    /// A part's gradient and scalars.
+    /// A part's gradient and scalars, and what they took.
     struct Sum: Sendable {
         var gradient: FloatMemory
         var scalars: [Double]
+        /// What lanes took for it.
+        var busy: Duration
     }
 
     private struct Key: Hashable, Sendable {
@@ -73,10 +75,10 @@ final class PartBoard: Sendable {
             VectorKernels.add(right.gradient.span, into: &target)
             var scalars = left.scalars
             for index in scalars.indices { scalars[index] += right.scalars[index] }
-            (part, sum) = (parent, Sum(gradient: left.gradient, scalars: scalars))
+            (part, sum) = (parent, Sum(gradient: left.gradient, scalars: scalars, busy: left.busy + right.busy))
         }
         done(.chunksComputed(step: step, node: node, chunks: plan.chunks.chunks.reversed().map(\.index), gradient: sum.gradient))
-        done(.computed(step: step, node: node, scalars: sum.scalars))
+        done(.computed(step: step, node: node, scalars: sum.scalars, busy: sum.busy))
     }
 
     /// The sibling's sum, if it is here; otherwise the part's waits for it.

@@ -9,11 +9,14 @@ import ShardKernels
 import SpectralDiagnostics
 import StructuredLayers
 import Training
+import WireProtocol
 
 /// What a run hands to its recorder.
 enum RecorderItem: Sendable {
     case step(StepReport, seconds: Double, workers: Int, shares: [String: Int])
     case capture(Capture)
+    /// Where a worker's time went in steps, and for whom it waited.
+    case workerTimes(worker: String, [(ControlMessage.StepTimes.Entry, waitedFor: String?)])
     case membership(CoordinatorMachine.Membership, name: String, host: String)
     case event(step: Step, kind: String, subject: String, detail: String)
     /// What a probe of `version` has measured, how long it took, and how far the budget has put it off.
@@ -117,7 +120,7 @@ final class RunRecorder {
         if isBetweenTimelines {
             switch item {
             // Of the history that has ended.
-            case .step, .capture, .rollBack, .diagnostics: return
+            case .step, .capture, .rollBack, .diagnostics, .workerTimes: return
             case .membership, .event: break
             case .rolledBack(let version, let timeline):
                 isBetweenTimelines = false
@@ -143,6 +146,12 @@ final class RunRecorder {
                 display?.note("\(name) is gone at step \(row.step) (\(row.reason)); \(row.members) left")
             } else if row.step > startVersion {
                 display?.note("\(name) has joined at step \(row.step); \(row.members) workers")
+            }
+        case .workerTimes(let worker, let times):
+            for (time, waitedFor) in times {
+                record.workerTiming(
+                    time.step, worker: worker, compute: time.compute, exposed: time.exposed, wait: time.wait, waitedFor: waitedFor,
+                    optimizer: time.optimizer)
             }
         case .event(let step, let kind, let subject, let detail):
             record.event(step: step, kind: kind, subject: subject, detail: detail)

@@ -28,6 +28,8 @@ struct WorkerControl: SocketHandler {
     private let hello: ControlMessage.Hello
     private let tell: @Sendable (WorkerNews) -> Void
     private let progress: @Sendable () -> WorkerProgress
+    /// What is to be told of steps since it was last asked; nil when there is nothing.
+    private let stepTimes: @Sendable () -> ControlMessage.StepTimes?
     private var sequence: UInt64 = 0
     private var heartbeat: Duration = .seconds(1)
     /// Before the welcome: the time that a person would wait; afterwards the coordinator's word.
@@ -35,15 +37,17 @@ struct WorkerControl: SocketHandler {
     private var lastHeard = MonotonicClock.now()
     private var lastSent = MonotonicClock.now()
     private var lastTick = MonotonicClock.now()
+    private var lastStepTimes = MonotonicClock.now()
     /// What is said again until it is answered: hello until the welcome, ready until the first assignment.
     private var unanswered: ControlMessage?
     private var silencesTold = 0
 
     init(
         hello: ControlMessage.Hello, connectDeadline: Duration, progress: @escaping @Sendable () -> WorkerProgress,
-        tell: @escaping @Sendable (WorkerNews) -> Void
+        stepTimes: @escaping @Sendable () -> ControlMessage.StepTimes?, tell: @escaping @Sendable (WorkerNews) -> Void
     ) {
         self.progress = progress
+        self.stepTimes = stepTimes
         self.hello = hello
         self.tell = tell
         deadline = connectDeadline
@@ -84,11 +88,19 @@ struct WorkerControl: SocketHandler {
         case .rejoin(let rejoin): tell(.rejoin(reason: rejoin.reason))
         case .stop(let stop): tell(.ended(stop))
         case .coordinatorHeartbeat: break
-        case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed, .statusRequest, .stopRequest, .status: break
+        case .hello, .ready, .synchronized, .workerHeartbeat, .stepTimes, .leaving, .failed, .statusRequest, .stopRequest, .status:
+            break
         }
     }
 
+    /// A run's last steps would be missing if they were told of with heartbeats alone.
+    private static let stepTimesInterval: Duration = .milliseconds(200)
+
     mutating func ticked(at now: Instant, port: inout LoopPort) {
+        if now - lastStepTimes >= min(heartbeat, Self.stepTimesInterval), let times = stepTimes() {
+            lastStepTimes = now
+            send(.stepTimes(times), port: &port)
+        }
         // A gap means that this process was stopped: that counts against nobody.
         if now - lastTick > heartbeat { lastHeard = lastHeard + (now - lastTick) }
         lastTick = now

@@ -53,6 +53,7 @@ extension WorkerData {
         case .push:
             guard let node = header.node else { return }
             try checkChunk(header, isOf: shard)
+            clock.pushed(by: peer, at: MonotonicClock.now())
             let name = PushName(timeline: header.timeline, step: header.step, chunk: header.chunk, node: node)
             if header.flags.contains(.shared) {
                 let memory = exchange.memories[peer]
@@ -113,6 +114,7 @@ extension WorkerData {
     /// Does what the shard wants done.
     mutating func carryOutShard(port: inout LoopPort) {
         guard let shard, !shard.effects.isEmpty else { return }
+        clock.optimized(shard.takeApplyTime())
         for effect in shard.effects {
             switch effect {
             case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)

@@ -13,7 +13,8 @@ enum WorkerPost: Sendable {
     case peers(ControlMessage.Peers)
     /// The gradient is final in these chunks; it is written again once nobody holds it any more.
     case chunksComputed(step: Step, node: TreeNode, chunks: [ChunkIndex], gradient: FloatMemory)
-    case computed(step: Step, node: TreeNode, scalars: [Double])
+    /// `busy` is what lanes took for it in all.
+    case computed(step: Step, node: TreeNode, scalars: [Double], busy: Duration)
     case probed(NodeProduct)
 }
 
@@ -30,6 +31,7 @@ struct WorkerProgress: Sendable {
 struct WorkerOutlets: Sendable {
     var lane: @Sendable (LaneWork) -> Void
     var progressed: @Sendable (WorkerProgress) -> Void
+    var timed: @Sendable (Timeline, ControlMessage.StepTimes.Entry) -> Void
     var synchronized: @Sendable (Step) -> Void
     /// Something was dropped, or not sent; and how often so far.
     var rejected: @Sendable (String, Int) -> Void
@@ -68,6 +70,7 @@ struct WorkerData: SocketHandler {
     var finishedProbes: [TreeNode: NodeProduct] = [:]
     var probeDirectives: [ProbeFollower.Directive] = []
     private var progress = WorkerProgress()
+    var clock: StepClock
     private var rejections = 0
     private var directives: [WorkerMachine.Directive] = []
     /// What lanes have told of and the machine has not released.
@@ -89,6 +92,7 @@ struct WorkerData: SocketHandler {
         (self.exchange, self.memory) = (exchange, memory)
         machine = WorkerMachine(
             tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps, startsAhead: true)
+        clock = StepClock(lanes: plan.experiment.cluster.threads)
         probe = ProbeFollower(plan: plan)
         probeFrames = plan.probeFrames
     }
@@ -132,7 +136,8 @@ struct WorkerData: SocketHandler {
         case .chunksComputed(let step, let node, let chunks, let gradient):
             results[ResultKey(step: step, node: node), default: NodeResult()].gradient = gradient
             for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
-        case .computed(let step, let node, let scalars):
+        case .computed(let step, let node, let scalars, let busy):
+            clock.computed(step: step, busy, at: MonotonicClock.now())
             progress.microbatches += node.count
             results[ResultKey(step: step, node: node), default: NodeResult()].scalars = scalars
             handle(.computed(step: step, node: node), port: &port)
@@ -257,11 +262,15 @@ struct WorkerData: SocketHandler {
             results = results.filter { $0.key.step != step }
         case .subscribe(let version, let timeline):
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
+            clock = StepClock(lanes: plan.experiment.cluster.threads)
             nodeOutboxes = [:]
         case .reportSynchronized(let version): outlets.synchronized(version)
         case .advance(let version):
             if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             nodeOutboxes.removeAll(keepingCapacity: true)
+            if let time = clock.advanced(to: version, at: MonotonicClock.now()), let timeline = machine.currentTimeline {
+                outlets.timed(timeline, time)
+            }
             probe.hold(version, into: &probeDirectives)
             carryOutProbe(port: &port)
             reportProgress()

@@ -68,18 +68,20 @@ public struct WorkerService: Sendable {
         let identity = Self.newIdentity()
         let news = Mailbox<WorkerNews>(capacity: 1 << 16)
         let context = try TransportContext()
-        let progress = ProgressBoard()
+        let (progress, times) = (ProgressBoard(), StepTimesBoard())
         let control = try SocketLoop(
             name: "plumb-control", context: context, role: .dealer(connect: coordinator, identity: identity), limits: .control
         ) { [hello = hello(identity), patience = prepared == nil ? connectDeadline : reconnectDeadline] in
-            WorkerControl(hello: hello, connectDeadline: patience, progress: { progress.value }) { _ = news.offer($0) }
+            WorkerControl(hello: hello, connectDeadline: patience, progress: { progress.value }, stepTimes: { times.take() }) {
+                _ = news.offer($0)
+            }
         }
         defer {
             control.stop()
             try? control.join(deadline: .seconds(5))
             try? context.close(deadline: .seconds(5))
         }
-        do { return try work(identity, &prepared, news, control, progress, context, log) } catch {
+        do { return try work(identity, &prepared, news, control, progress, times, context, log) } catch {
             if case .refused? = error as? ClusterError { throw error }
             try? control.post(.fail(sentence: "\(error)"))
             throw error
@@ -88,7 +90,7 @@ public struct WorkerService: Sendable {
 
     private func work(
         _ identity: WorkerID, _ prepared: inout Prepared?, _ news: Mailbox<WorkerNews>, _ control: SocketLoop<WorkerControl>,
-        _ progress: ProgressBoard, _ context: TransportContext,
+        _ progress: ProgressBoard, _ times: StepTimesBoard, _ context: TransportContext,
         _ log: Logger
     ) throws -> LifeEnding {
         let welcome = try awaitWelcome(news, prepared == nil ? connectDeadline : reconnectDeadline)
@@ -98,7 +100,7 @@ public struct WorkerService: Sendable {
         let (plan, fingerprint) = (ready.plan, ready.fingerprint)
         let lane = LaneBox()
         let outlets = WorkerOutlets(
-            lane: { lane.compute($0) }, progressed: { progress.value = $0 },
+            lane: { lane.compute($0) }, progressed: { progress.value = $0 }, timed: { times.add($1, of: $0) },
             synchronized: { try? control.post(.synchronized($0)) },
             rejected: { log.warning("dropped a data frame", metadata: ["reason": "\($0)", "dropped so far": "\($1)"]) })
         let sharesMemory = plan.experiment.cluster.payloads == .auto
@@ -218,6 +220,28 @@ private final class ProgressBoard: Sendable {
     var value: WorkerProgress {
         get { state.withLock { $0 } }
         set { state.withLock { $0 = newValue } }
+    }
+}
+
+/// Where the time of steps went: what the data loop adds and the control loop takes along. Beyond what a message holds, the oldest go.
+private final class StepTimesBoard: Sendable {
+    private let state = Mutex(ControlMessage.StepTimes(timeline: Timeline(rawValue: 0), entries: []))
+
+    func add(_ entry: ControlMessage.StepTimes.Entry, of timeline: Timeline) {
+        state.withLock { times in
+            if times.timeline != timeline { times = .init(timeline: timeline, entries: []) }
+            if times.entries.count == ControlMessage.StepTimes.entriesMax { times.entries.removeFirst() }
+            times.entries.append(entry)
+        }
+    }
+
+    /// What has been added since the last time; nil when that is nothing.
+    func take() -> ControlMessage.StepTimes? {
+        state.withLock { times in
+            if times.entries.isEmpty { return nil }
+            defer { times.entries.removeAll(keepingCapacity: true) }
+            return times
+        }
     }
 }
 

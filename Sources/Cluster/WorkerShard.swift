@@ -3,6 +3,7 @@ import LinearAlgebra
 import ParameterServer
 import ShardKernels
 import Training
+import Transport
 import WireProtocol
 
 /// What a worker's shard wants done by the thread that owns it.
@@ -30,6 +31,8 @@ final class WorkerShard {
     private var machine: ShardMachine
     private var norms: NormCollector
     private var clipScale = 1.0
+    /// Spent in applying since it was last asked for.
+    private var applyTime: Duration = .zero
     /// The sections that have not been installed, by chunk; nil once all are.
     private var missing: [ChunkIndex: Set<Int>]?
     private var directives: [ShardMachine.Directive] = []
@@ -89,6 +92,11 @@ final class WorkerShard {
         directives.removeAll(keepingCapacity: true)
     }
 
+    func takeApplyTime() -> Duration {
+        defer { applyTime = .zero }
+        return applyTime
+    }
+
     func allow(step: Step, clipScale: Double) {
         self.clipScale = clipScale
         handle(.applyAllowed(step: step, timeline: timeline))
@@ -112,8 +120,10 @@ final class WorkerShard {
             reported.norms = (step, values)
             effects.append(.norms(step: step, isHeld: true, values))
         case .apply(let chunk, let step):
+            let start = MonotonicClock.now()
             memory.willWrite(chunk, step + 1)
             store.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+            applyTime += MonotonicClock.now() - start
             memory.didWrite(chunk, step + 1, timeline)
         case .capture(let chunk, let version, let occasion): effects.append(.capture(chunk: chunk, version: version, occasion))
         case .reportCaptureMissed(let target, let foremost): effects.append(.captureMissed(target: target, foremost: foremost))

@@ -49,6 +49,44 @@ public final class RunHistory {
         }
     }
 
+    /// Where the time of a run's steps went, in all, in seconds of workers.
+    public struct TimeShares: Hashable, Sendable {
+        public var compute: Double
+        public var exposed: Double
+        public var wait: Double
+        public var optimizer: Double
+        /// Who was waited for the longest, and how long; nil when nobody was.
+        public var waitedFor: Longest?
+
+        public struct Longest: Hashable, Sendable {
+            public var worker: String
+            public var seconds: Double
+        }
+    }
+
+    /// Sums over all workers and steps; nil when the record has no such rows, as one of an earlier plumb.
+    public func timeShares() throws -> TimeShares? {
+        try read { database in
+            guard try database.tableExists("worker_timings") else { return nil }
+            let sums = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT SUM(compute_seconds) AS compute, SUM(exposed_seconds) AS exposed, SUM(wait_seconds) AS wait,
+                      SUM(optimizer_seconds) AS optimizer FROM worker_timings HAVING COUNT(*) > 0
+                    """)
+            guard let sums else { return nil }
+            let longest = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT waited_for, SUM(wait_seconds) AS seconds FROM worker_timings WHERE waited_for IS NOT NULL
+                    GROUP BY waited_for ORDER BY seconds DESC, waited_for LIMIT 1
+                    """)
+            return TimeShares(
+                compute: sums["compute"], exposed: sums["exposed"], wait: sums["wait"], optimizer: sums["optimizer"],
+                waitedFor: longest.map { .init(worker: $0["waited_for"], seconds: $0["seconds"]) })
+        }
+    }
+
     public struct Validation: Hashable, Sendable {
         public var row: Int64
         public var step: Int64

@@ -6,6 +6,9 @@ extension RunRecord {
           gradient_norm REAL, clip_scale REAL NOT NULL, learning_rate REAL NOT NULL);
         CREATE TABLE IF NOT EXISTS step_timings(step INTEGER PRIMARY KEY, wall_seconds REAL NOT NULL,
           samples_per_second REAL NOT NULL, workers INTEGER NOT NULL);
+        CREATE TABLE IF NOT EXISTS worker_timings(step INTEGER NOT NULL, worker TEXT NOT NULL, compute_seconds REAL NOT NULL,
+          exposed_seconds REAL NOT NULL, wait_seconds REAL NOT NULL, waited_for TEXT, optimizer_seconds REAL NOT NULL,
+          PRIMARY KEY(step, worker));
         CREATE TABLE IF NOT EXISTS contributions(step INTEGER NOT NULL, worker TEXT NOT NULL, microbatches INTEGER NOT NULL,
           PRIMARY KEY(step, worker));
         CREATE TABLE IF NOT EXISTS validations(step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL, accuracy REAL NOT NULL,

@@ -105,7 +105,7 @@ public final class RunRecord {
                     expected[table, default: [:]][at, default: [:]][Self.name(of: values, in: table)] = values
                 }
             }
-            for table in ["steps", "validations", "step_timings", "contributions"] {
+            for table in ["steps", "validations", "step_timings", "worker_timings", "contributions"] {
                 try database.execute(sql: "DELETE FROM \(table) WHERE step >= ?", arguments: [first])
             }
         }
@@ -247,6 +247,15 @@ public final class RunRecord {
 
     public func stepTiming(_ step: UInt64, wallSeconds: Double, samplesPerSecond: Double, workers: Int) {
         add("INSERT OR REPLACE INTO step_timings VALUES (?, ?, ?, ?)", [Int64(step), wallSeconds, samplesPerSecond, workers])
+    }
+
+    /// Where a worker's time went in a step; compute, exposed and wait add up to it, in seconds.
+    public func workerTiming(
+        _ step: UInt64, worker: String, compute: Double, exposed: Double, wait: Double, waitedFor: String?, optimizer: Double
+    ) {
+        add(
+            "INSERT OR REPLACE INTO worker_timings VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [Int64(step), worker, compute, exposed, wait, waitedFor, optimizer])
     }
 
     public func validation(_ step: UInt64, split: String, loss: Double, accuracy: Double, count: Int, isBest: Bool) {

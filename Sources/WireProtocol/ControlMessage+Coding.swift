@@ -56,6 +56,7 @@ extension ControlMessage.Kind {
         case .ready: .ready(try decoder.decode(ControlMessage.Ready.self, from: data))
         case .synchronized: .synchronized(try decoder.decode(ControlMessage.Synchronized.self, from: data))
         case .workerHeartbeat: .workerHeartbeat(try decoder.decode(ControlMessage.WorkerHeartbeat.self, from: data))
+        case .stepTimes: .stepTimes(try decoder.decode(ControlMessage.StepTimes.self, from: data))
         case .leaving: .leaving(try decoder.decode(ControlMessage.Leaving.self, from: data))
         case .failed: .failed(try decoder.decode(ControlMessage.Failed.self, from: data))
         case .welcome: .welcome(try decoder.decode(ControlMessage.Welcome.self, from: data))

@@ -9,6 +9,7 @@ public enum ControlMessage: Hashable, Sendable {
     case ready(Ready)
     case synchronized(Synchronized)
     case workerHeartbeat(WorkerHeartbeat)
+    case stepTimes(StepTimes)
     case leaving(Leaving)
     case failed(Failed)
     // From the coordinator.
@@ -35,6 +36,7 @@ public enum ControlMessage: Hashable, Sendable {
         case ready
         case synchronized
         case workerHeartbeat = "worker-heartbeat"
+        case stepTimes = "step-times"
         case leaving
         case failed
         case welcome
@@ -51,7 +53,7 @@ public enum ControlMessage: Hashable, Sendable {
         /// Whether workers send it; the coordinator sends the others.
         public var isFromWorker: Bool {
             switch self {
-            case .hello, .ready, .synchronized, .workerHeartbeat, .leaving, .failed: true
+            case .hello, .ready, .synchronized, .workerHeartbeat, .stepTimes, .leaving, .failed: true
             case .welcome, .refused, .assignment, .coordinatorHeartbeat, .stop, .rejoin, .peers, .statusRequest, .stopRequest,
                 .status:
                 false
@@ -66,6 +68,7 @@ public enum ControlMessage: Hashable, Sendable {
         case .ready: .ready
         case .synchronized: .synchronized
         case .workerHeartbeat: .workerHeartbeat
+        case .stepTimes: .stepTimes
         case .leaving: .leaving
         case .failed: .failed
         case .welcome: .welcome
@@ -88,6 +91,7 @@ public enum ControlMessage: Hashable, Sendable {
         case .ready(let body): body
         case .synchronized(let body): body
         case .workerHeartbeat(let body): body
+        case .stepTimes(let body): body
         case .leaving(let body): body
         case .failed(let body): body
         case .welcome(let body): body

@@ -16,6 +16,13 @@ struct ControlMessageTests {
             .init(
                 step: .max, timeline: Timeline(rawValue: 2), generation: Generation(rawValue: 5), microbatchesComputed: 12,
                 sequence: 3)),
+        .stepTimes(
+            .init(
+                timeline: Timeline(rawValue: 3),
+                entries: [
+                    .init(step: 8, compute: 0.25, exposed: 0.5, wait: 0, waitedFor: nil, optimizer: 0.125),
+                    .init(step: 9, compute: 0.25, exposed: 0, wait: 1, waitedFor: WorkerID(rawValue: 0xA2 << 56), optimizer: 0),
+                ])),
         .leaving(.init(reason: "asked to, \"politely\"\n")),
         .failed(.init(sentence: "the disk is full at /data; free 2 GB")),
         .welcome(

@@ -10,6 +10,7 @@ extension RunView {
         lines += depth(layers, style)
         lines += measured
         lines += intervalLines
+        lines += time.map { ["", $0.sentence] } ?? []
         return Self.trimmed(lines).map(style.shown)
     }
 

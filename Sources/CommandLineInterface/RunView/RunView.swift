@@ -19,6 +19,8 @@ struct RunView: Encodable {
     var network: [Curve] = []
     var layers: [LayeredCurve] = []
     var occasions: [Occasion] = []
+    /// Where the time of the workers' steps went; nil when the record does not say.
+    var time: TimeShares?
     /// What the run says of intervals that its budget stretched.
     var intervals: [String] = []
 
@@ -61,6 +63,7 @@ extension RunView {
         steps = rows.last.map { $0.step + 1 } ?? 0
         training = Self.training(rows) + Self.validations(try history.validations())
         try readQuantities(history)
+        time = try history.timeShares().flatMap(TimeShares.init)
         intervals = try history.events(kind: "diagnostics interval").map { event in
             "step \(event.step): \(event.subject)\(event.detail.isEmpty ? "" : ", \(event.detail)")"
         }

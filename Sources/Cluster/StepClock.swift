@@ -1,0 +1,53 @@
+import ParameterServer
+import WireProtocol
+
+/// Where the time of a worker's steps goes. Belongs to the data loop's thread; O(1) an event.
+///
+/// A step lasts from one version's being whole to the next one's. Of that, lanes compute; what is left is waiting for another worker's
+/// gradients, as far as this worker's shard misses them, and otherwise communication that computing did not hide.
+struct StepClock {
+    private let lanes: Int
+    private var version: Step?
+    private var begun = Instant(sinceStart: .zero)
+    /// Of all lanes together, at the version and at the one after it, with which they may have begun.
+    private var busy: [Step: Duration] = [:]
+    private var computed = Instant(sinceStart: .zero)
+    private var lastPush: (at: Instant, from: WorkerID)?
+    private var optimizer: Duration = .zero
+
+    init(lanes: Int) { self.lanes = lanes }
+
+    /// Lanes have computed for `time` in all on a node of `step`.
+    mutating func computed(step: Step, _ time: Duration, at now: Instant) {
+        busy[step, default: .zero] += time
+        if step == version { computed = now }
+    }
+
+    /// A gradient of another worker has reached the shard here.
+    mutating func pushed(by worker: WorkerID, at now: Instant) { lastPush = (now, worker) }
+
+    mutating func optimized(_ time: Duration) { optimizer += time }
+
+    /// The next version is whole: what the step came to; nil for the first of a timeline.
+    mutating func advanced(to next: Step, at now: Instant) -> ControlMessage.StepTimes.Entry? {
+        defer {
+            (version, begun, computed, lastPush, optimizer) = (next, now, now, nil, .zero)
+            for step in busy.keys where step < next { busy[step] = nil }
+        }
+        guard let version, next == version + 1 else { return nil }
+        let wall = now - begun
+        let compute = min(wall, (busy[version] ?? .zero) / lanes)
+        let idle = wall - compute
+        let wait = lastPush.map { min(idle, max(.zero, $0.at - computed)) } ?? .zero
+        return .init(
+            step: version, compute: compute.inSeconds, exposed: (idle - wait).inSeconds, wait: wait.inSeconds,
+            waitedFor: wait > .zero ? lastPush?.from : nil, optimizer: optimizer.inSeconds)
+    }
+}
+
+extension Duration {
+    /// To the microsecond.
+    fileprivate var inSeconds: Double {
+        Double(components.seconds) + (Double(components.attoseconds) * 1e-12).rounded() * 1e-6
+    }
+}
