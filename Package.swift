@@ -78,7 +78,7 @@ let package = Package(
         room("ShardKernels", uses: ["LinearAlgebra", "ParameterServer"]),
         room("Training", uses: ["ExperimentFile", "ShardKernels", "SpectralDiagnostics"]),
         room("WireProtocol", uses: ["ParameterServer", "Checksums"]),
-        room("Transport", uses: ["CSharedMemory", "CZeroMQ", "WireProtocol"]),
+        room("Transport", uses: ["CProcessorCores", "CSharedMemory", "CZeroMQ", "WireProtocol"]),
         room("RunStore", uses: ["Checksums", .product(name: "GRDB", package: "GRDB.swift"), crypto, log]),
         room("ClusterSimulator", uses: ["ParameterServer", "ShardKernels", "Training", "RunStore"]),
         room("Cluster", uses: ["Training", "Transport", "RunStore", log]),
