@@ -54,6 +54,8 @@ struct PlacementTests {
                     #expect(run.json["weightsSHA256"] as? String == reference.bits, "\(point) \(step)")
                     let record = RunFolder(path: directory)
                     #expect(try record.lawfulRows() == reference.rows, "\(point) \(step)")
+                    let times = "FROM worker_timings WHERE compute_seconds > 0 AND exposed_seconds >= 0 AND wait_seconds >= 0"
+                    #expect(try record.numbers("SELECT COUNT(DISTINCT worker) >= 2 \(times)") == [1], "\(point) \(step)")
                     rollbacks += try record.numbers("SELECT COUNT(*) FROM events WHERE kind = 'rolled back'").first ?? 0
                     runs.append(directory)
                 }
