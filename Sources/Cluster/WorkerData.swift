@@ -61,9 +61,12 @@ struct WorkerData: SocketHandler {
     /// The chunk and the scalars at hand, for the directive that sends them.
     private var gradient: FloatMemory?
     private var scalars: [Double] = []
-    var header: [UInt8] = []
     var batch = FrameBatch()
     var waitingSince = MonotonicClock.now()
+
+    /// Vectors from this length on are out of the caches before a lane reads what has just arrived: 32 MiB. Written past them they cost
+    /// half as much.
+    private static let elementsBeyondCaches = 8 << 20
 
     /// How long the next version may stay incomplete before the worker asks for what it misses.
     private static let patience: Duration = .seconds(5)
@@ -131,17 +134,12 @@ struct WorkerData: SocketHandler {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let count = try FrameBatch.headers(of: message)
-            for index in 0..<count { take(index, of: count, in: message, from: peer, port: &port) }
+            var frames = try ReceivedFrames(message)
+            while let header = try frames.next() {
+                do { try take(header, of: message, from: peer, port: &port) } catch { reject("\(error)") }
+                settle(port: &port)
+            }
         } catch { reject("\(error)") }
-    }
-
-    private mutating func take(_ index: Int, of count: Int, in message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort)
-    {
-        do { try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port) } catch {
-            reject("\(error)")
-        }
-        settle(port: &port)
     }
 
     mutating func settled(port: inout LoopPort) { flush(port: &port) }
@@ -214,8 +212,10 @@ struct WorkerData: SocketHandler {
             } else {
                 try message.withPart(1) { payload in
                     var part = target.mutableFloats(plan.chunks.chunks[Int(chunk.rawValue)].range)
-                    VectorKernels.copy(bytes: payload, into: &part)
-                    guard unsafe VectorKernels.checksum(part.span.bytes) == header.payloadChecksum else {
+                    let checksum = VectorKernels.copyChecked(
+                        bytes: payload, into: &part, pastCaches: target.count >= Self.elementsBeyondCaches)
+                    StreamingStores.finish()
+                    guard checksum == header.payloadChecksum else {
                         throw RejectedFrame.checksum(header.kind)
                     }
                 }

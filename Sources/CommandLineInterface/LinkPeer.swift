@@ -57,6 +57,8 @@ struct LinkServer {
                 throw .failed(
                     link.endpoint, reason: "a message of \(message.count) bytes is no order; run the same build on both sides")
             }
+            // Not answered: whoever says it may be gone by then, and what is sent before a socket closes may be lost.
+            if order.kind == .end { return }
             let (count, bytes) = (order.count, order.frameBytes)
             try link.send(message, within: limit)
             wait = limit
@@ -65,7 +67,7 @@ struct LinkServer {
             case .take: try link.exchange(sending: 0, receiving: count, frameBytes: bytes, within: limit)
             case .give: try link.exchange(sending: count, receiving: 0, frameBytes: bytes, within: limit)
             case .both: try link.exchange(sending: count, receiving: count, frameBytes: bytes, within: limit)
-            case .end: return
+            case .end: break
             }
             try link.send(message, within: limit)
         }
@@ -123,7 +125,7 @@ struct LinkClient {
     }
 
     /// Says that nothing more is wanted.
-    func end() throws(BareLinkError) { try begin(LinkOrder(.end)) }
+    func end() throws(BareLinkError) { try link.send(LinkOrder(.end).encoded, within: limit) }
 
     private func begin(_ order: LinkOrder) throws(BareLinkError) {
         try link.send(order.encoded, within: limit)
@@ -146,13 +148,18 @@ final class LoopbackBaseline {
 
     /// Bytes a second each way, both ways at once.
     func bytesPerSecond(frameBytes: Int, seconds: Double) throws -> Double {
-        try client.rate(.both, frameBytes: frameBytes, seconds: seconds)
+        try told { try client.rate(.both, frameBytes: frameBytes, seconds: seconds) }
     }
 
     /// The median of the seconds of a frame's way there and back.
     func roundTrip(frameBytes: Int, seconds: Double) throws -> Double {
-        let times = try client.roundTrips(frameBytes: frameBytes, seconds: seconds)
+        let times = try told { try client.roundTrips(frameBytes: frameBytes, seconds: seconds) }
         return times[times.count / 2]
+    }
+
+    /// What ended the other side explains the silence on this one.
+    private func told<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch { throw server.failure ?? error }
     }
 
     /// Ends the other side's thread.
@@ -187,6 +194,9 @@ private final class ServerThread: Sendable {
         guard let endpoint = opened.wait(within: limit) else { throw RefusedInput("no thread was started within \(limit)") }
         self.endpoint = try endpoint.get()
     }
+
+    /// What ended the thread, if it has ended.
+    var failure: (any Error)? { ended.wait(within: .zero).flatMap { $0 } }
 
     func join() throws {
         guard let ending = ended.wait(within: limit) else { throw RefusedInput("the listening side did not end within \(limit)") }

@@ -74,7 +74,7 @@ public final class BareLink {
 
     private static func setOptions(_ socket: UnsafeMutableRawPointer, isRouter: Bool) throws(TransportError) {
         var options: [(Int32, Int32)] = [
-            (ZMQ_SNDHWM, 64), (ZMQ_RCVHWM, 64), (ZMQ_LINGER, 200), (ZMQ_IMMEDIATE, 1), (ZMQ_CONNECT_TIMEOUT, 5000),
+            (ZMQ_SNDHWM, 64), (ZMQ_RCVHWM, 64), (ZMQ_LINGER, 5000), (ZMQ_IMMEDIATE, 1), (ZMQ_CONNECT_TIMEOUT, 5000),
             (ZMQ_HANDSHAKE_IVL, 10_000), (ZMQ_RECONNECT_IVL, 50), (ZMQ_RECONNECT_IVL_MAX, 2000),
         ]
         if isRouter { options.append((ZMQ_ROUTER_MANDATORY, 1)) }
