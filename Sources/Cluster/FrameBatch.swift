@@ -104,30 +104,21 @@ struct ReceivedFrames {
 
     /// The next frame's header; the message is narrowed to its payload. nil after the last.
     ///
-    /// - Throws: `FrameError`; what follows a header that cannot be read is lost with it, if payloads came along.
+    /// - Throws: `FrameError`; what follows a header that cannot be read is lost with it, for nobody knows where it begins.
     mutating func next() throws(FrameError) -> FrameHeader? {
         guard index < count else { return nil }
-        let place = index
+        let start = index * FrameHeader.byteCount
         index += 1
-        let payloadBytes = message.partCount > 1 ? message.wholeByteCount(ofPart: 1) : 0
-        do throws(FrameError) {
-            let header = try message.withPart(0) { bytes throws(FrameError) in
-                if count == 1 { return try FrameHeader.decode(bytes) }
-                return try FrameHeader.decode(
-                    bytes.extracting(place * FrameHeader.byteCount..<(place + 1) * FrameHeader.byteCount))
-            }
-            // Of one frame, or the last, all that is left: what does not fit is for the header's own check.
-            let isLast = index == count
-            let end = isLast ? payloadBytes : offset + header.sentBytes
-            guard end <= payloadBytes else {
-                throw FrameError.payloadLength(stated: header.sentBytes, received: payloadBytes - offset)
-            }
-            if message.partCount > 1 { message.narrow(part: 1, to: offset..<end) }
-            offset = end
-            return header
-        } catch {
-            if payloadBytes > 0 { index = count }
-            throw error
+        let header = try message.withPart(0) { bytes throws(FrameError) in
+            try FrameHeader.decode(count == 1 ? bytes : bytes.extracting(start..<start + FrameHeader.byteCount))
         }
+        guard message.partCount > 1 || count > 1 else { return header }
+        // The last frame has all that is left: whether that fits is for the header's own check.
+        let received = message.partCount > 1 ? message.wholeByteCount(ofPart: 1) : 0
+        let end = index == count ? received : offset + header.sentBytes
+        guard end <= received else { throw .payloadLength(stated: header.sentBytes, received: received - offset) }
+        if message.partCount > 1 { message.narrow(part: 1, to: offset..<end) }
+        offset = end
+        return header
     }
 }
