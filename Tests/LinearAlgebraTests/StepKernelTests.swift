@@ -116,7 +116,8 @@ struct StepKernelTests {
             let (first, second) = (a.borrowed(place), b.borrowed(place))
             let velocity = Self.noise(1024, "v")
             do {
-                var (to, moment) = (momentum.mutableFloats(place), velocity.mutableFloats(place))
+                var to = momentum.mutableFloats(place)
+                var moment = velocity.mutableFloats(place)
                 VectorKernels.momentumStep(
                     from: w.floats(place), to: &to, velocity: &moment, gradient: first.bytes(0..<place.count),
                     plus: second.bytes(0..<place.count), learningRate: 0.1, momentum: 0.9, gradientScale: 1 / 3, weightDecay: 0.01,
@@ -126,7 +127,9 @@ struct StepKernelTests {
                 var squares = v.mutableSpan
                 VectorKernels.multiply(&squares, by: a.span)
             }
-            var (to, firstMoment, secondMoment) = (adam.mutableFloats(place), m.mutableFloats(place), v.mutableFloats(place))
+            var to = adam.mutableFloats(place)
+            var firstMoment = m.mutableFloats(place)
+            var secondMoment = v.mutableFloats(place)
             VectorKernels.adamStep(
                 from: w.floats(place), to: &to, firstMoment: &firstMoment, secondMoment: &secondMoment,
                 gradient: first.bytes(0..<place.count), plus: second.bytes(0..<place.count), learningRate: 0.1, beta1: 0.9,
