@@ -54,7 +54,12 @@ INLINE size_t before_boundary(const float *to, size_t count) {
     return elements < count ? elements : count;
 }
 
-INLINE void stream(float *to, floats value) { __builtin_nontemporal_store(value, (floats *)to); }
+INLINE void put(float *to, floats value, int past_caches) {
+    if (past_caches)
+        __builtin_nontemporal_store(value, (floats *)to);
+    else
+        store(to, value);
+}
 
 INLINE floats load_sum(const char *first, const char *second, size_t i) {
     floats sum = load(first + 4 * i);
@@ -74,16 +79,27 @@ INLINE void momentum_some(
     store_some(next + i, a, count), store_some(v + i, b, count);
 }
 
-static void momentum_step_to(
-    float *next, const float *w, float *v, const void *first, const void *second, size_t count, struct plumb_momentum settings) {
+INLINE void momentum_all(
+    float *next, const float *w, float *v, const void *first, const void *second, size_t count, struct plumb_momentum settings,
+    int past_caches) {
     size_t i = before_boundary(next, count);
     if (i > 0) momentum_some(next, w, v, first, second, 0, i, settings);
     for (; i + LANES <= count; i += LANES) {
         floats a = load(w + i), b = load(v + i);
         momentum_lanes(&a, &b, load_sum(first, second, i), settings);
-        stream(next + i, a), store(v + i, b);
+        put(next + i, a, past_caches), store(v + i, b);
     }
     if (i < count) momentum_some(next, w, v, first, second, i, count - i, settings);
+}
+
+static void momentum_step_to(
+    float *next, const float *w, float *v, const void *first, const void *second, size_t count, struct plumb_momentum settings) {
+    momentum_all(next, w, v, first, second, count, settings, 1);
+}
+
+static void momentum_step_near(
+    float *next, const float *w, float *v, const void *first, const void *second, size_t count, struct plumb_momentum settings) {
+    momentum_all(next, w, v, first, second, count, settings, 0);
 }
 
 INLINE void adam_some(
@@ -94,17 +110,29 @@ INLINE void adam_some(
     store_some(next + i, a, count), store_some(m + i, b, count), store_some(v + i, c, count);
 }
 
-static void adam_step_to(
+INLINE void adam_all(
     float *next, const float *w, float *m, float *v, const void *first, const void *second, size_t count,
-    struct plumb_adam settings) {
+    struct plumb_adam settings, int past_caches) {
     size_t i = before_boundary(next, count);
     if (i > 0) adam_some(next, w, m, v, first, second, 0, i, settings);
     for (; i + LANES <= count; i += LANES) {
         floats a = load(w + i), b = load(m + i), c = load(v + i);
         adam_lanes(&a, &b, &c, load_sum(first, second, i), settings);
-        stream(next + i, a), store(m + i, b), store(v + i, c);
+        put(next + i, a, past_caches), store(m + i, b), store(v + i, c);
     }
     if (i < count) adam_some(next, w, m, v, first, second, i, count - i, settings);
+}
+
+static void adam_step_to(
+    float *next, const float *w, float *m, float *v, const void *first, const void *second, size_t count,
+    struct plumb_adam settings) {
+    adam_all(next, w, m, v, first, second, count, settings, 1);
+}
+
+static void adam_step_near(
+    float *next, const float *w, float *m, float *v, const void *first, const void *second, size_t count,
+    struct plumb_adam settings) {
+    adam_all(next, w, m, v, first, second, count, settings, 0);
 }
 
 static void sum_to(float *to, const void *first, const void *second, size_t count) {

@@ -99,19 +99,29 @@ INLINE words mix(words sum, words block) {
     return (product << 15) | (product >> 17);
 }
 
-/// 64 lanes of 32 bits; each step is a bijection of the lane, so damage within one lane is always seen.
-static uint32_t checksum(const void *bytes, size_t count) {
-    enum { chains = 4, stride = chains * sizeof(words) };
+enum { chains = PLUMB_CHECKSUM_LANES / LANES, stride = PLUMB_CHECKSUM_STRIDE };
+
+// 64 lanes of 32 bits; each step is a bijection of the lane, so damage within one lane is always seen.
+static void checksum_begin(uint32_t *state) {
+    for (uint32_t i = 0; i < PLUMB_CHECKSUM_LANES; i++) state[i] = (i + 1) * 0x85EBCA77u;
+}
+
+static void checksum_add(uint32_t *state, const void *bytes, size_t count) {
     words sum[chains];
-    for (uint32_t i = 0; i < chains * LANES; i++) sum[i / LANES][i % LANES] = (i + 1) * 0x85EBCA77u;
+    memcpy(sum, state, sizeof sum);
     const char *next = bytes;
-    size_t left = count;
-    for (; left >= stride; left -= stride, next += stride)
+    for (size_t left = count; left >= stride; left -= stride, next += stride)
         for (int chain = 0; chain < chains; chain++)
             sum[chain] = mix(sum[chain], *(const loose_words *)(next + chain * sizeof(words)));
+    memcpy(state, sum, sizeof sum);
+}
+
+static uint32_t checksum_end(uint32_t *state, const void *rest, size_t left, size_t count) {
+    words sum[chains];
+    memcpy(sum, state, sizeof sum);
     if (left > 0) {
         words last[chains] = {0};
-        memcpy(last, next, left);
+        memcpy(last, rest, left);
         for (int chain = 0; chain < chains; chain++) sum[chain] = mix(sum[chain], last[chain]);
     }
     uint32_t hash = (uint32_t)count ^ (uint32_t)((uint64_t)count >> 32) * 0xC2B2AE3Du;
@@ -122,4 +132,12 @@ static uint32_t checksum(const void *bytes, size_t count) {
     hash = (hash ^ (hash >> 15)) * 0x85EBCA77u;
     hash = (hash ^ (hash >> 13)) * 0xC2B2AE3Du;
     return hash ^ (hash >> 16);
+}
+
+static uint32_t checksum(const void *bytes, size_t count) {
+    uint32_t state[PLUMB_CHECKSUM_LANES];
+    size_t whole = count / stride * stride;
+    checksum_begin(state);
+    checksum_add(state, bytes, whole);
+    return checksum_end(state, (const char *)bytes + whole, count - whole, count);
 }

@@ -91,9 +91,7 @@ extension ShardHost {
                     kind: .snapshot, section: UInt16(section), timeline: machine.timeline, generation: placement.generation,
                     step: version, chunk: chunk, count: range.count, sender: .coordinator,
                     payloadChecksum: VectorKernels.checksum(payload))
-                do { try port.send(to: host, frame.encoded(), payload: payload) } catch {
-                    return tell(.unreachable(host, reason: "\(error)"))
-                }
+                send(frame, payload, to: host, port: &port)
             }
         }
     }
@@ -138,7 +136,7 @@ extension ShardHost {
         let frame = FrameHeader(
             kind: .apply, encoding: .f64, timeline: machine.timeline, generation: placement.generation, step: step, count: 1,
             sender: .coordinator, payloadChecksum: VectorKernels.checksum(payload))
-        do { try port.send(to: host, frame.encoded(), payload: payload) } catch { tell(.unreachable(host, reason: "\(error)")) }
+        send(frame, payload, to: host, port: &port)
     }
 
     private mutating func takeSection(_ header: FrameHeader, _ message: ReceivedMessage, _ peer: WorkerID, _ map: ShardMap) throws {
@@ -189,7 +187,7 @@ extension ShardHost {
             let frame = FrameHeader(
                 kind: .captureRequest, timeline: machine.timeline, generation: placement.generation, step: target,
                 sender: .coordinator)
-            do { try port.send(to: host, frame.encoded()) } catch { tell(.unreachable(host, reason: "\(error)")) }
+            send(frame, to: host, port: &port)
         }
     }
 

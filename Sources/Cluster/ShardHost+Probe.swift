@@ -86,9 +86,6 @@ extension ShardHost {
             kind: .parameters, encoding: encoding, flags: .probe, timeline: probe.timeline, generation: Generation(rawValue: 0),
             step: round, chunk: chunk, count: count, sender: .coordinator, payloadChecksum: VectorKernels.checksum(payload)
         )
-        let header = frame.encoded()
-        for reader in readers {
-            do { try port.send(to: reader, header, payload: payload) } catch { tell(.unreachable(reader, reason: "\(error)")) }
-        }
+        for reader in readers { send(frame, payload, to: reader, port: &port) }
     }
 }

@@ -70,6 +70,8 @@ struct ShardHost: SocketHandler {
     private var memories: [WorkerID: PeerMemory] = [:]
     private var readers: Set<WorkerID> = []
     private var batch = FrameBatch()
+    /// The checksum of the chunk that was applied last, which is mostly what is sent next.
+    private var fresh: (chunk: ChunkIndex, version: Step, checksum: UInt32)?
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
@@ -145,6 +147,7 @@ struct ShardHost: SocketHandler {
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         for chunk in plan.chunks.chunks { for next in version...version + 1 { memory.willWrite(chunk.index, next) } }
         store?.restore(state)
+        fresh = nil
         placement = ShardPlacementState(version: version, state: store == nil ? state : nil)
         probe.restart(timeline: timeline)
         tell(.restored(version: version, timeline: timeline))
@@ -155,11 +158,9 @@ struct ShardHost: SocketHandler {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let count = try FrameBatch.headers(of: message)
-            for index in 0..<count {
-                do {
-                    try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port)
-                } catch { reject(error, from: peer) }
+            var frames = try ReceivedFrames(message)
+            while let header = try frames.next() {
+                do { try take(header, of: message, from: peer, port: &port) } catch { reject(error, from: peer) }
             }
         } catch { reject(error, from: peer) }
     }
@@ -310,7 +311,7 @@ extension ShardHost {
         case .reportReduced(let step): tell(.reduced(step: step, squaredNorms: norms.take()))
         case .apply(let chunk, let step):
             memory.willWrite(chunk, step + 1)
-            store?.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+            apply(chunk, step)
             memory.didWrite(chunk, step + 1, machine.timeline)
         case .deliverStatistics(let step):
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
@@ -324,6 +325,16 @@ extension ShardHost {
         }
     }
 
+    /// Past the caches, unless somebody is sent the new version in frames.
+    private mutating func apply(_ chunk: ChunkIndex, _ step: Step) {
+        fresh = nil
+        guard members.count > readers.count else {
+            return store?.apply(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root) ?? ()
+        }
+        let checksum = store?.applyChecked(chunk: chunk, step: step, clipScale: clipScale, root: plan.tree.root)
+        fresh = checksum.map { (chunk, step + 1, $0) }
+    }
+
     private mutating func collectNorms(_ chunk: ChunkIndex, _ step: Step) {
         guard plan.needsNorms(at: step) else { return }
         if let values = store?.squaredNorms(chunk: chunk, root: plan.tree.root) { norms.set(values, of: chunk) }
@@ -334,27 +345,40 @@ extension ShardHost {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
         let memory = store?.versions[version] ?? FloatMemory(count: 0)
-        var (payload, checksum): (PayloadBuffer?, UInt32) = (nil, 0)
+        var checksum: UInt32?
         var frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
             count: range.count, sender: .coordinator)
         for reader in targets {
             frame.flags = memories[reader] == nil ? [] : .reads
-            do {
-                if !isStatistics && readers.contains(reader) {
-                    frame.flags.insert(.shared)
-                    frame.payloadChecksum = 0
-                    batch.add(frame, to: reader)
-                } else {
-                    let bytes = payload ?? (unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) })
-                    if payload == nil { checksum = unsafe VectorKernels.checksum(memory.floats(range).bytes) }
-                    payload = bytes
-                    frame.payloadChecksum = checksum
-                    if batch.isWaiting(for: reader) { flush(port: &port) }
-                    try port.send(to: reader, frame.encoded(), payload: bytes, range: range.lowerBound * 4..<range.upperBound * 4)
-                }
-            } catch { tell(.unreachable(reader, reason: "\(error)")) }
+            if !isStatistics && readers.contains(reader) {
+                frame.flags.insert(.shared)
+                frame.payloadChecksum = 0
+                send(frame, to: reader, port: &port)
+                continue
+            }
+            if !isStatistics && checksum == nil { checksum = self.checksum(chunk, version, memory.floats(range)) }
+            frame.payloadChecksum = checksum ?? 0
+            do { try batch.send(frame, memory, range, to: reader, port: &port) } catch {
+                tell(.unreachable(reader, reason: "\(error)"))
+            }
         }
+    }
+
+    private func checksum(_ chunk: ChunkIndex, _ version: Step, _ values: Span<Float>) -> UInt32 {
+        if let fresh, fresh.chunk == chunk, fresh.version == version { return fresh.checksum }
+        return VectorKernels.checksum(unsafe values.bytes)
+    }
+
+    /// Sends a frame, in the order of all frames to `peer`; small ones leave together at the turn's end.
+    mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to peer: WorkerID, port: inout LoopPort) {
+        do { try batch.send(frame, payload, to: peer, port: &port) } catch { tell(.unreachable(peer, reason: "\(error)")) }
+    }
+
+    /// A frame without a payload.
+    mutating func send(_ frame: FrameHeader, to peer: WorkerID, port: inout LoopPort) {
+        let nothing: [UInt8] = []
+        unsafe send(frame, nothing.span.bytes, to: peer, port: &port)
     }
 
     /// What a probe needs of the version that stands still.

@@ -22,7 +22,7 @@ extension WorkerData {
             memory.post(gradient, name.chunk, name.step, name.timeline, outbox: outbox)
             frame.flags.insert(.shared)
             frame.section = UInt16(outbox)
-            return batch.add(frame, to: host)
+            return send(frame, to: host, port: &port)
         }
         frame.payloadChecksum = unsafe VectorKernels.checksum(gradient.floats(range).bytes)
         send(frame, gradient, range, to: host, port: &port)
@@ -71,9 +71,9 @@ extension WorkerData {
     }
 
     /// Sends the frames that wait to leave together.
-    mutating func flush(_ host: WorkerID? = nil, port: inout LoopPort) {
+    mutating func flush(port: inout LoopPort) {
         var failures: [String] = []
-        batch.flush(host, port: &port) { failures.append("frames for \($0) were not sent: \($1)") }
+        batch.flush(port: &port) { failures.append("frames for \($0) were not sent: \($1)") }
         for failure in failures { reject(failure) }
     }
 
@@ -87,17 +87,14 @@ extension WorkerData {
     }
 
     mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to host: WorkerID, port: inout LoopPort) {
-        if batch.isWaiting(for: host) { flush(host, port: &port) }
-        frame.encode(into: &header)
-        do { try port.send(to: host, header, payload: payload) } catch { reject("a \(frame.kind) frame was not sent: \(error)") }
+        do { try batch.send(frame, payload, to: host, port: &port) } catch {
+            reject("a \(frame.kind) frame was not sent: \(error)")
+        }
     }
 
-    /// A frame whose payload is read in `memory` itself until it has left.
+    /// A frame whose payload, if it is large, is read in `memory` itself until it has left.
     mutating func send(_ frame: FrameHeader, _ memory: FloatMemory, _ range: Range<Int>, to host: WorkerID, port: inout LoopPort) {
-        if batch.isWaiting(for: host) { flush(host, port: &port) }
-        frame.encode(into: &header)
-        let buffer = unsafe memory.withUnsafeBytes { unsafe PayloadBuffer(reading: $0, of: memory) }
-        do { try port.send(to: host, header, payload: buffer, range: range.lowerBound * 4..<range.upperBound * 4) } catch {
+        do { try batch.send(frame, memory, range, to: host, port: &port) } catch {
             reject("a \(frame.kind) frame was not sent: \(error)")
         }
     }

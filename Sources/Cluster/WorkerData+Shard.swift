@@ -144,7 +144,7 @@ extension WorkerData {
                 step: version, chunk: chunk, count: range.count, sender: identity)
             if exchange.isReader(reader) {
                 header.flags.insert(.shared)
-                batch.add(header, to: reader)
+                send(header, to: reader, port: &port)
                 continue
             }
             let sum = checksum ?? (unsafe VectorKernels.checksum(memory.floats(range).bytes))

@@ -77,21 +77,24 @@ struct WorkerData: SocketHandler {
     private var results: [ResultKey: NodeResult] = [:]
     /// What opens as the incoming version arrives, while a lane computes with it.
     private var gate: ArrivalGate?
-    var header: [UInt8] = []
     var batch = FrameBatch()
     var waitingSince = MonotonicClock.now()
+
+    /// Vectors from this length on are out of the caches before a lane reads what has just arrived: 32 MiB. Written past them they cost
+    /// half as much.
+    private static let elementsBeyondCaches = 8 << 20
 
     /// How long the next version may stay incomplete before the worker asks for what it misses.
     private static let patience: Duration = .seconds(5)
 
     init(
         plan: TrainingPlan, identity: WorkerID, exchange: Exchange, memory: ExchangeMemory, outlets: WorkerOutlets,
-        failpoint: Failpoint? = nil
+        startsAhead: Bool = true, failpoint: Failpoint? = nil
     ) {
         (self.failpoint, self.plan, self.identity, self.outlets) = (failpoint, plan, identity, outlets)
         (self.exchange, self.memory) = (exchange, memory)
         machine = WorkerMachine(
-            tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps, startsAhead: true)
+            tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps, startsAhead: startsAhead)
         clock = StepClock(lanes: plan.experiment.cluster.threads)
         probe = ProbeFollower(plan: plan)
         probeFrames = plan.probeFrames
@@ -149,17 +152,12 @@ struct WorkerData: SocketHandler {
     mutating func received(_ message: ReceivedMessage, port: inout LoopPort) {
         guard let peer = message.peer else { return }
         do {
-            let count = try FrameBatch.headers(of: message)
-            for index in 0..<count { take(index, of: count, in: message, from: peer, port: &port) }
+            var frames = try ReceivedFrames(message)
+            while let header = try frames.next() {
+                do { try take(header, of: message, from: peer, port: &port) } catch { reject("\(error)") }
+                settle(port: &port)
+            }
         } catch { reject("\(error)") }
-    }
-
-    private mutating func take(_ index: Int, of count: Int, in message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort)
-    {
-        do { try take(try FrameBatch.header(index, of: count, in: message), of: message, from: peer, port: &port) } catch {
-            reject("\(error)")
-        }
-        settle(port: &port)
     }
 
     mutating func settled(port: inout LoopPort) { flush(port: &port) }
@@ -232,8 +230,10 @@ struct WorkerData: SocketHandler {
             } else {
                 try message.withPart(1) { payload in
                     var part = target.mutableFloats(plan.chunks.chunks[Int(chunk.rawValue)].range)
-                    VectorKernels.copy(bytes: payload, into: &part)
-                    guard unsafe VectorKernels.checksum(part.span.bytes) == header.payloadChecksum else {
+                    let checksum = VectorKernels.copyChecked(
+                        bytes: payload, into: &part, pastCaches: target.count >= Self.elementsBeyondCaches)
+                    StreamingStores.finish()
+                    guard checksum == header.payloadChecksum else {
                         throw RejectedFrame.checksum(header.kind)
                     }
                 }

@@ -119,7 +119,9 @@ extension Simulation {
         case .push(let step, let node, let chunk, let timeline): push(slot, step, node, chunk, timeline)
         case .pushScalars(let step, let node, let timeline):
             let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
-            if let result = slots[slot].process?.finished[.init(step: step, node: node)] { send(.statistics(name, result.scalars), from: slot) }
+            if let result = slots[slot].process?.finished[.init(step: step, node: node)] {
+                send(.statistics(name, result.scalars), from: slot)
+            }
         case .release(let step, let node):
             slots[slot].process?.finished[.init(step: step, node: node)] = nil
         case .requestParameters(let version, let chunks):

@@ -7,7 +7,9 @@ import Training
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures speed, each ratio interleaved in one run.",
-        subcommands: [BenchStep.self, BenchLayers.self, BenchCurvature.self])
+        subcommands: [
+            BenchStep.self, BenchLayers.self, BenchCurvature.self, BenchPushPull.self, BenchGEMM.self, BenchLink.self,
+        ])
 }
 
 /// One step of the reference trainer beside its own matrix products alone.

@@ -29,7 +29,7 @@ enum ExitStatus {
             3
         case ClusterError.interrupted: 130
         case ClusterError.refused: 3
-        case is ClusterError, is TrainingError, is TransportError, is RunDirectoryError: 1
+        case is ClusterError, is TrainingError, is TransportError, is BareLinkError, is RunDirectoryError: 1
         case is ExitCode, is CleanExit: nil
         default: Plumb.exitCode(for: error) == .validationFailure ? 2 : "\(type(of: error))" == "CommandError" ? nil : 1
         }

@@ -2,14 +2,15 @@ import CVectorKernels
 
 /// A step from one version of the parameters to the next, by gradients that lie where they arrived.
 ///
-/// Elementwise the same as the steps in place, bit for bit. The next version is written past the caches, for whoever reads it on another
-/// core: it is visible to others after `StreamingStores.finish()`.
+/// Elementwise the same as the steps in place, bit for bit. The next version is written past the caches where it is for whoever reads it
+/// on another core: it is visible to others after `StreamingStores.finish()`.
 extension VectorKernels {
     /// `momentumStep` from `parameters` to `next` by the sum of `first` and `second`, of which the latter may be empty.
     public static func momentumStep(
         from parameters: Span<Float>, to next: inout MutableSpan<Float>, velocity: inout MutableSpan<Float>,
         gradient first: RawSpan,
-        plus second: RawSpan, learningRate: Float, momentum: Float, gradientScale: Float, weightDecay: Float
+        plus second: RawSpan, learningRate: Float, momentum: Float, gradientScale: Float, weightDecay: Float,
+        pastCaches: Bool = true
     ) {
         precondition(next.count == parameters.count && velocity.count == parameters.count, "spans of one length")
         let settings = plumb_momentum(
@@ -17,7 +18,8 @@ extension VectorKernels {
         unsafe velocity.withUnsafeMutableBufferPointer { velocity in
             unsafe step(parameters, &next, first, second) { next, parameters, first, second, count in
                 guard let velocity = velocity.baseAddress else { return }
-                unsafe kernels.momentum_step_to(next, parameters, velocity, first, second, count, settings)
+                let kernel = unsafe pastCaches ? kernels.momentum_step_to : kernels.momentum_step_near
+                unsafe kernel(next, parameters, velocity, first, second, count, settings)
             }
         }
     }
@@ -27,7 +29,7 @@ extension VectorKernels {
         from parameters: Span<Float>, to next: inout MutableSpan<Float>, firstMoment: inout MutableSpan<Float>,
         secondMoment: inout MutableSpan<Float>, gradient first: RawSpan, plus second: RawSpan, learningRate: Float, beta1: Float,
         beta2: Float, epsilon: Float, firstCorrection: Float, secondCorrection: Float, gradientScale: Float, coupledDecay: Float,
-        decoupledDecay: Float
+        decoupledDecay: Float, pastCaches: Bool = true
     ) {
         precondition(
             next.count == parameters.count && firstMoment.count == parameters.count && secondMoment.count == parameters.count,
@@ -40,7 +42,8 @@ extension VectorKernels {
             unsafe secondMoment.withUnsafeMutableBufferPointer { v in
                 unsafe step(parameters, &next, first, second) { next, parameters, first, second, count in
                     guard let m = m.baseAddress, let v = v.baseAddress else { return }
-                    unsafe kernels.adam_step_to(next, parameters, m, v, first, second, count, settings)
+                    let kernel = unsafe pastCaches ? kernels.adam_step_to : kernels.adam_step_near
+                    unsafe kernel(next, parameters, m, v, first, second, count, settings)
                 }
             }
         }

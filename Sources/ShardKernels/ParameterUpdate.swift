@@ -6,7 +6,14 @@ import ParameterServer
 /// Every path that moves a weight goes through this type, so that shards and the reference trainer cannot differ by a rounding.
 public struct ParameterUpdate: Sendable {
     public let optimizer: OptimizerSpecification
-    private let blocks: [BlockExtent]
+    /// How a block is treated, without its name: looked up for every segment of every step.
+    private struct Treatment: Hashable, Sendable {
+        var isState: Bool
+        var learningRateMultiplier: Float
+        var decays: Bool
+    }
+
+    private let blocks: [Treatment]
     /// 1/B: gradients arrive as sums over the batch's examples.
     private let meanFactor: Double
 
@@ -14,7 +21,11 @@ public struct ParameterUpdate: Sendable {
     public init(optimizer: OptimizerSpecification, blocks: [BlockExtent], batch: Int) {
         precondition(batch >= 1, "a batch has examples")
         self.optimizer = optimizer
-        self.blocks = blocks
+        self.blocks = blocks.map {
+            Treatment(
+                isState: $0.isState, learningRateMultiplier: $0.learningRateMultiplier,
+                decays: $0.decays && optimizer.weightDecay != 0)
+        }
         meanFactor = 1 / Double(batch)
     }
 
@@ -71,6 +82,9 @@ public struct ParameterUpdate: Sendable {
         }
     }
 
+    /// Whether every step has one rule for both blocks.
+    public func treatsAlike(_ block: Int, _ other: Int) -> Bool { blocks[block] == blocks[other] }
+
     /// The step's constants for one block.
     public enum Rule: Hashable, Sendable {
         /// The next value of a state block is what was pushed for it.
@@ -102,24 +116,26 @@ public struct ParameterUpdate: Sendable {
         }
 
         /// Applies the rule to elements of its block, from one memory to another, by the sum of two gradients at any alignment, of which
-        /// the second may be empty; the new elements are visible to others after `StreamingStores.finish()`.
+        /// the second may be empty. Unless this thread is the one that reads the new elements next, they go past the caches, and are visible
+        /// to others after `StreamingStores.finish()`.
         public func apply(
             from parameters: Span<Float>, to next: inout MutableSpan<Float>, firstMoment first: inout MutableSpan<Float>,
-            secondMoment second: inout MutableSpan<Float>, gradient: RawSpan, plus other: RawSpan
+            secondMoment second: inout MutableSpan<Float>, gradient: RawSpan, plus other: RawSpan, pastCaches: Bool
         ) {
             switch self {
             case .assign: VectorKernels.sum(gradient, other, into: &next)
             case .momentum(let rate, let momentum, let scale, let decay):
                 VectorKernels.momentumStep(
                     from: parameters, to: &next, velocity: &first, gradient: gradient, plus: other, learningRate: rate,
-                    momentum: momentum, gradientScale: scale, weightDecay: decay)
+                    momentum: momentum, gradientScale: scale, weightDecay: decay, pastCaches: pastCaches)
             case .adam(
                 let rate, let beta1, let beta2, let epsilon, let firstCorrection, let secondCorrection, let scale, let coupled,
                 let decoupled):
                 VectorKernels.adamStep(
                     from: parameters, to: &next, firstMoment: &first, secondMoment: &second, gradient: gradient, plus: other,
                     learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, firstCorrection: firstCorrection,
-                    secondCorrection: secondCorrection, gradientScale: scale, coupledDecay: coupled, decoupledDecay: decoupled)
+                    secondCorrection: secondCorrection, gradientScale: scale, coupledDecay: coupled, decoupledDecay: decoupled,
+                    pastCaches: pastCaches)
             }
         }
     }

@@ -18,6 +18,14 @@ public struct ShardStore: Sendable {
     /// By chunk, the version that was made last; after `restore` both memories hold the same.
     private var latest: [Step]
     private var sums: NodeSums
+    /// By chunk, its elements in as few ranges as the optimizer's rules allow; neighbours of one rule are one.
+    private let runs: [[Run]]
+
+    private struct Run: Sendable {
+        /// One of the blocks, for the rule of them all.
+        var block: Int
+        var range: Range<Int>
+    }
 
     /// A store that begins with `state`, whose vectors are as long as the plan, in memory of its own or in `versions`.
     public init(plan: ChunkPlan, update: ParameterUpdate, state: OptimizerState, versions: ParameterVersions? = nil) {
@@ -33,6 +41,21 @@ public struct ShardStore: Sendable {
         second = FloatMemory(count: update.optimizer.moments.count > 1 ? versions.count : 0)
         latest = Array(repeating: 0, count: plan.chunks.count)
         sums = NodeSums(chunks: plan.chunks.count)
+        runs = plan.chunks.map { Self.runs($0.segments, update) }
+    }
+
+    private static func runs(_ segments: [ChunkPlan.Segment], _ update: ParameterUpdate) -> [Run] {
+        var runs: [Run] = []
+        for segment in segments {
+            if let last = runs.last, last.range.upperBound == segment.range.lowerBound,
+                update.treatsAlike(last.block, segment.block)
+            {
+                runs[runs.count - 1].range = last.range.lowerBound..<segment.range.upperBound
+            } else {
+                runs.append(Run(block: segment.block, range: segment.range))
+            }
+        }
+        return runs
     }
 
     /// Adds a pushed value into the held nodes `merging`, one after the other, and keeps the sum as `yields`.
@@ -63,23 +86,60 @@ public struct ShardStore: Sendable {
     }
 
     /// Applies `step` to the chunk, which makes version `step + 1` of it, and forgets the sum. O(count), no allocation.
+    ///
+    /// The new elements go past the caches: for readers on other cores.
     public mutating func apply(chunk: ChunkIndex, step: Step, clipScale: Double, root: TreeNode) {
-        let start = range(chunk).lowerBound
-        let (from, to) = (versions[step], versions[step + 1])
         let (gradient, other) = sums.terms(root, of: chunk)
-        for segment in plan.chunks[Int(chunk.rawValue)].segments {
-            let (place, local) = (segment.range, segment.range.lowerBound - start..<segment.range.upperBound - start)
-            let rest = other ?? gradient
-            var next = to.mutableFloats(place)
-            var firstMoment = first.mutableFloats(place)
-            var secondMoment = second.mutableFloats(second.count == 0 ? 0..<0 : place)
-            update.rule(step: step, clipScale: clipScale, block: segment.block).apply(
-                from: from.floats(place), to: &next, firstMoment: &firstMoment, secondMoment: &secondMoment,
-                gradient: gradient.bytes(local), plus: rest.bytes(other == nil ? 0..<0 : local))
+        for run in runs[Int(chunk.rawValue)] {
+            let rule = update.rule(step: step, clipScale: clipScale, block: run.block)
+            apply(rule, to: run.range, of: chunk, step: step, gradient, other, pastCaches: true)
         }
-        sums.discard(chunk: chunk, nodes: [root])
         StreamingStores.finish()
-        latest[Int(chunk.rawValue)] = step + 1
+        made(step + 1, of: chunk, root)
+    }
+
+    /// The same for this thread to send: the new elements stay in its caches. Returns their checksum, [chunk.range.count] float32, which is
+    /// taken piece by piece while they are near.
+    public mutating func applyChecked(chunk: ChunkIndex, step: Step, clipScale: Double, root: TreeNode) -> UInt32 {
+        let (gradient, other) = sums.terms(root, of: chunk)
+        let (all, next, piece) = (range(chunk), versions[step + 1], PayloadChecksum.pieceBytes / 4)
+        var (checksum, checked) = (PayloadChecksum(), all.lowerBound)
+        for run in runs[Int(chunk.rawValue)] {
+            let rule = update.rule(step: step, clipScale: clipScale, block: run.block)
+            var place = run.range.lowerBound
+            while place < run.range.upperBound {
+                let boundary = all.lowerBound + ((place - all.lowerBound) / piece + 1) * piece
+                let end = min(run.range.upperBound, boundary)
+                apply(rule, to: place..<end, of: chunk, step: step, gradient, other, pastCaches: false)
+                if end == boundary && end < all.upperBound {
+                    checksum.add(unsafe next.floats(checked..<end).bytes)
+                    checked = end
+                }
+                place = end
+            }
+        }
+        made(step + 1, of: chunk, root)
+        return checksum.end(unsafe next.floats(checked..<all.upperBound).bytes)
+    }
+
+    private func apply(
+        _ rule: ParameterUpdate.Rule, to place: Range<Int>, of chunk: ChunkIndex, step: Step, _ gradient: BorrowedFloats,
+        _ other: BorrowedFloats?, pastCaches: Bool
+    ) {
+        let start = range(chunk).lowerBound
+        let (local, rest) = (place.lowerBound - start..<place.upperBound - start, other ?? gradient)
+        let (from, to) = (versions[step], versions[step + 1])
+        var next = to.mutableFloats(place)
+        var firstMoment = first.mutableFloats(place)
+        var secondMoment = second.mutableFloats(second.count == 0 ? 0..<0 : place)
+        rule.apply(
+            from: from.floats(place), to: &next, firstMoment: &firstMoment, secondMoment: &secondMoment,
+            gradient: gradient.bytes(local), plus: rest.bytes(other == nil ? 0..<0 : local), pastCaches: pastCaches)
+    }
+
+    private mutating func made(_ version: Step, of chunk: ChunkIndex, _ root: TreeNode) {
+        sums.discard(chunk: chunk, nodes: [root])
+        latest[Int(chunk.rawValue)] = version
     }
 
     private func range(_ chunk: ChunkIndex) -> Range<Int> { plan.chunks[Int(chunk.rawValue)].range }

@@ -14,23 +14,35 @@ extension RawSocket {
 
     private func bind(_ endpoint: Endpoint) throws(TransportError) -> Endpoint {
         // libzmq binds to numbers only.
-        let host = endpoint.isWildcard ? "*" : try resolve(endpoint.host)
+        let host = endpoint.isWildcard ? "*" : try Self.resolve(endpoint.host)
         guard unsafe withHandle({ unsafe zmq_bind($0, "tcp://\(host):\(endpoint.port)") }) == -1 else {
             return try boundEndpoint(as: endpoint)
         }
-        switch zmq_errno() {
-        case EADDRINUSE: throw .portInUse(endpoint)
-        case EADDRNOTAVAIL, ENODEV: throw .addressNotLocal(endpoint)
-        case EACCES: throw .permissionDenied(endpoint)
-        default: throw failure("listening on \(endpoint)")
+        throw Self.bindError(zmq_errno(), endpoint)
+    }
+
+    /// What an error number of a bind means.
+    static func bindError(_ code: Int32, _ endpoint: Endpoint) -> TransportError {
+        switch code {
+        case EADDRINUSE: .portInUse(endpoint)
+        case EADDRNOTAVAIL, ENODEV: .addressNotLocal(endpoint)
+        case EACCES: .permissionDenied(endpoint)
+        case ZeroMQErrors.terminated: .contextTerminated
+        default: .system(operation: "listening on \(endpoint)", code: code)
         }
     }
 
     private func boundEndpoint(as endpoint: Endpoint) throws(TransportError) -> Endpoint {
+        unsafe try Self.boundEndpoint(of: handle, as: endpoint)
+    }
+
+    /// Where a bound socket of libzmq listens, by the host's name in `endpoint`.
+    static func boundEndpoint(of socket: UnsafeMutableRawPointer, as endpoint: Endpoint) throws(TransportError) -> Endpoint {
         var text = [CChar](repeating: 0, count: 256)
         var size = text.count
-        let result = unsafe withHandle { unsafe zmq_getsockopt($0, ZMQ_LAST_ENDPOINT, &text, &size) }
-        guard result == 0 else { throw failure("ZMQ_LAST_ENDPOINT") }
+        guard unsafe zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, &text, &size) == 0 else {
+            throw .system(operation: "ZMQ_LAST_ENDPOINT", code: zmq_errno())
+        }
         let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         guard let bound = try? Endpoint(parsing: address), let named = try? Endpoint(host: endpoint.host, port: bound.port) else {
             throw .system(operation: "reading the bound address '\(address)'", code: EINVAL)
@@ -43,7 +55,7 @@ extension RawSocket {
     func connect(_ endpoint: Endpoint) throws(TransportError) -> Endpoint {
         guard endpoint.port != 0, !endpoint.isWildcard else { throw .notReachable(endpoint) }
         // libzmq would try a name that does not exist for ever, in silence.
-        _ = try resolve(endpoint.host)
+        _ = try Self.resolve(endpoint.host)
         guard unsafe withHandle({ unsafe zmq_connect($0, endpoint.address) }) == 0 else {
             throw failure("connecting to \(endpoint)")
         }
@@ -54,7 +66,7 @@ extension RawSocket {
     func disconnect(_ endpoint: Endpoint) { unsafe _ = withHandle { unsafe zmq_disconnect($0, endpoint.address) } }
 
     /// The host's first IPv4 address.
-    private func resolve(_ host: String) throws(TransportError) -> String {
+    static func resolve(_ host: String) throws(TransportError) -> String {
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = AF_INET
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

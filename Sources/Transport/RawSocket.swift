@@ -8,7 +8,7 @@ final class RawSocket {
     let context: TransportContext
     let name: String
     let isRouter: Bool
-    private let handle: UnsafeMutableRawPointer
+    let handle: UnsafeMutableRawPointer
     private let identityPart: UnsafeMutablePointer<zmq_msg_t>
 
     /// Opens the socket and sets every option; limits hold only for connections made afterwards.

@@ -15,6 +15,9 @@ public final class ReceivedMessage: @unchecked Sendable {
     /// The number of parts, at least one.
     public internal(set) var partCount = 0
 
+    /// What readers of one part see of it.
+    private var window: (part: Int, bytes: Range<Int>)?
+
     let partsMax: Int
     let parts: UnsafeMutablePointer<zmq_msg_t>
 
@@ -33,20 +36,37 @@ public final class ReceivedMessage: @unchecked Sendable {
         _ index: Int, _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         precondition((0..<partCount).contains(index), "the message has no part of this number")
+        return try body(unsafe RawSpan(_unsafeBytes: bytes(index)))
+    }
+
+    /// Shows whoever reads a part from now on these of its bytes alone: one of several payloads that share it.
+    public func narrow(part: Int, to bytes: Range<Int>) {
+        precondition(bytes.lowerBound >= 0 && bytes.upperBound <= wholeByteCount(ofPart: part), "the bytes are in the part")
+        window = (part, bytes)
+    }
+
+    private func bytes(_ index: Int) -> UnsafeRawBufferPointer {
         let part = unsafe parts + index
-        let bytes = unsafe UnsafeRawBufferPointer(start: zmq_msg_data(part), count: zmq_msg_size(part))
-        return try body(unsafe RawSpan(_unsafeBytes: bytes))
+        let whole = unsafe UnsafeRawBufferPointer(start: zmq_msg_data(part), count: zmq_msg_size(part))
+        guard let window, window.part == index else { return unsafe whole }
+        return unsafe UnsafeRawBufferPointer(rebasing: whole[window.bytes])
     }
 
     /// Calls `body` with the memory of a part, which stays for as long as the message is kept.
     @unsafe
     public func withUnsafePart<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         precondition((0..<partCount).contains(index), "the message has no part of this number")
-        return unsafe body(UnsafeRawBufferPointer(start: zmq_msg_data(parts + index), count: zmq_msg_size(parts + index)))
+        return unsafe body(bytes(index))
     }
 
-    /// The bytes of a part.
+    /// The bytes that readers of a part see.
     public func byteCount(ofPart index: Int) -> Int {
+        if let window, window.part == index { return window.bytes.count }
+        return wholeByteCount(ofPart: index)
+    }
+
+    /// All bytes of a part.
+    public func wholeByteCount(ofPart index: Int) -> Int {
         precondition((0..<partCount).contains(index), "the message has no part of this number")
         return unsafe zmq_msg_size(parts + index)
     }
@@ -64,5 +84,6 @@ public final class ReceivedMessage: @unchecked Sendable {
         for index in 0..<partCount { unsafe zmq_msg_close(parts + index) }
         partCount = 0
         peer = nil
+        window = nil
     }
 }

@@ -139,6 +139,8 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
             timeout = min(timeout, Self.retryInterval)
         }
         publish()
+        guard shared.inbox.fallAsleep() else { return }
+        defer { shared.inbox.wakeUp() }
         var items = (
             pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: shared.wake.descriptor, events: Int16(POLLIN), revents: 0)
@@ -146,7 +148,8 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
         let ready = unsafe withUnsafeMutablePointer(to: &items) { items in
             unsafe items.withMemoryRebound(to: pollfd.self, capacity: 2) { unsafe poll($0, 2, timeout.milliseconds) }
         }
-        // An interrupted poll is a short one. The signal is cleared before the inbox is read, so no post is missed.
+        // An interrupted poll is a short one. The signal is cleared before the inbox is read, so no post is missed; and posts signal only
+        // a loop that sleeps.
         if ready > 0, items.1.revents != 0 { shared.wake.clear() }
     }
 

@@ -2,7 +2,8 @@ import ParameterServer
 
 /// The head of every data frame: what the payload is, by name.
 ///
-/// A frame travels as two message parts: 64 bytes of header, then the payload (left out when it is empty). The byte table is in
+/// A frame travels as two message parts: 64 bytes of header, then the payload (left out when it is empty). Several frames may share a
+/// message: their headers one after the other, then their payloads one after the other. The byte table is in
 /// `docs/wire-protocol.md`. A header that decodes is consistent in itself; whether it fits the run (its timeline, chunk and count) is
 /// for the receiver to check.
 public struct FrameHeader: Hashable, Sendable {
@@ -138,7 +139,7 @@ public struct FrameHeader: Hashable, Sendable {
 
 extension FrameHeader {
     /// The version of the header and of the rules for data frames.
-    public static let protocolVersion: UInt16 = 2
+    public static let protocolVersion: UInt16 = 3
     /// Bytes of an encoded header, a multiple of 8.
     public static let byteCount = 64
     /// The first four bytes of every header, "PLMB".

@@ -106,4 +106,38 @@ struct StepKernelTests {
             #expect(target.span[index] == expected)
         }
     }
+
+    @Test("written as usual are those written past the caches, bit for bit", arguments: places)
+    func near(place: Range<Int>) {
+        let (w, a, b) = (Self.noise(1024, "w"), Self.noise(1024, "a"), Self.noise(1024, "b"))
+        var results: [[FloatMemory]] = []
+        for pastCaches in [true, false] {
+            let (m, v, momentum, adam) = (Self.noise(1024, "m"), Self.copy(a), Self.copy(w), Self.copy(w))
+            let (first, second) = (a.borrowed(place), b.borrowed(place))
+            let velocity = Self.noise(1024, "v")
+            do {
+                var to = momentum.mutableFloats(place)
+                var moment = velocity.mutableFloats(place)
+                VectorKernels.momentumStep(
+                    from: w.floats(place), to: &to, velocity: &moment, gradient: first.bytes(0..<place.count),
+                    plus: second.bytes(0..<place.count), learningRate: 0.1, momentum: 0.9, gradientScale: 1 / 3, weightDecay: 0.01,
+                    pastCaches: pastCaches)
+            }
+            do {
+                var squares = v.mutableSpan
+                VectorKernels.multiply(&squares, by: a.span)
+            }
+            var to = adam.mutableFloats(place)
+            var firstMoment = m.mutableFloats(place)
+            var secondMoment = v.mutableFloats(place)
+            VectorKernels.adamStep(
+                from: w.floats(place), to: &to, firstMoment: &firstMoment, secondMoment: &secondMoment,
+                gradient: first.bytes(0..<place.count), plus: second.bytes(0..<place.count), learningRate: 0.1, beta1: 0.9,
+                beta2: 0.99, epsilon: 1e-8, firstCorrection: 0.5, secondCorrection: 0.25, gradientScale: 1 / 3, coupledDecay: 0.01,
+                decoupledDecay: 0.02, pastCaches: pastCaches)
+            StreamingStores.finish()
+            results.append([momentum, velocity, adam, m, v])
+        }
+        for (near, far) in zip(results[0], results[1]) { #expect(Self.sameBits(near, far)) }
+    }
 }

@@ -72,7 +72,7 @@ struct ControlMessageTests {
         #expect(
             try json(Self.samples[0])
                 == #"{"blasConfiguration":"OpenBLAS 0.3.21 DYNAMIC_ARCH","blasCore":"SkylakeX","build":"1.0","host":"node-3","#
-                + #""incarnation":"fedcba9876543210","kind":"hello","name":"alice","processID":4711,"protocolVersion":2,"threads":2,"v":1}"#
+                + #""incarnation":"fedcba9876543210","kind":"hello","name":"alice","processID":4711,"protocolVersion":3,"threads":2,"v":1}"#
         )
         #expect(
             try json(Self.samples[7])

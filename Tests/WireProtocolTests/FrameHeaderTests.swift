@@ -15,7 +15,7 @@ struct FrameHeaderTests {
         let bytes = Self.push.encoded()
         #expect(bytes.count == 64)
         #expect(Array(bytes[0..<4]) == Array("PLMB".utf8))
-        #expect(Array(bytes[4..<12]) == [2, 0, 1, 1, 1, 0, 0, 0])
+        #expect(Array(bytes[4..<12]) == [3, 0, 1, 1, 1, 0, 0, 0])
         #expect(Array(bytes[12..<24]) == [3, 0, 0, 0, 7, 0, 0, 0, 12, 0, 0, 0])
         #expect(Array(bytes[24..<32]) == [8, 7, 6, 5, 4, 3, 2, 1])
         #expect(Array(bytes[32..<48]) == [4, 0, 0, 0, 8, 0, 0, 0, 0, 0, 4, 0, 0, 0, 16, 0])
@@ -120,7 +120,7 @@ struct FrameHeaderTests {
     func texts() {
         #expect(
             FrameError.version(1).description
-                == "a frame has protocol version 1, and this build speaks 2; run the same build everywhere")
+                == "a frame has protocol version 1, and this build speaks 3; run the same build everywhere")
         #expect(FrameError.encoding(3).description == "a frame has encoding 3 (bf16, reserved), and this build reads 1, 2")
         #expect(FrameError.encoding(9).description == "a frame has encoding 9, and this build reads 1, 2")
         #expect(

@@ -6,6 +6,8 @@
 // multiply-add, sums over 16 lanes in one order, tails through the same arithmetic as the body. (The payload of a NaN is not part of this.)
 // Pointers may have any alignment; counts may be zero; no two operands overlap.
 
+enum { PLUMB_CHECKSUM_LANES = 64, PLUMB_CHECKSUM_STRIDE = 4 * PLUMB_CHECKSUM_LANES };
+
 enum plumb_activation { plumb_activation_none = 0, plumb_activation_relu = 1, plumb_activation_tanh = 2 };
 
 struct plumb_momentum {
@@ -56,6 +58,10 @@ struct plumb_vector_kernels {
         size_t columns);
     float (*_Nonnull maximum_magnitude)(const float *_Nonnull x, size_t count);
     uint32_t (*_Nonnull checksum)(const void *_Nonnull bytes, size_t count);
+    // The same piece by piece: a state, whole strides added to it in order, and what is left after them, of `count` bytes in all.
+    void (*_Nonnull checksum_begin)(uint32_t *_Nonnull state);
+    void (*_Nonnull checksum_add)(uint32_t *_Nonnull state, const void *_Nonnull bytes, size_t count);
+    uint32_t (*_Nonnull checksum_end)(uint32_t *_Nonnull state, const void *_Nullable rest, size_t left, size_t count);
 
     // to[2i] and to[2i + 1]: the lower and the upper half of what Philox 4×32-10 makes of the counter (first + i, stream)
     void (*_Nonnull philox)(uint64_t *_Nonnull to, size_t count, uint64_t first, uint64_t stream, uint64_t key);
@@ -71,6 +77,13 @@ struct plumb_vector_kernels {
         float *_Nonnull next, const float *_Nonnull w, float *_Nonnull v, const void *_Nonnull first, const void *_Nullable second,
         size_t count, struct plumb_momentum settings);
     void (*_Nonnull adam_step_to)(
+        float *_Nonnull next, const float *_Nonnull w, float *_Nonnull m, float *_Nonnull v, const void *_Nonnull first,
+        const void *_Nullable second, size_t count, struct plumb_adam settings);
+    // The same, but next is written as usual, for whoever reads it on this core.
+    void (*_Nonnull momentum_step_near)(
+        float *_Nonnull next, const float *_Nonnull w, float *_Nonnull v, const void *_Nonnull first, const void *_Nullable second,
+        size_t count, struct plumb_momentum settings);
+    void (*_Nonnull adam_step_near)(
         float *_Nonnull next, const float *_Nonnull w, float *_Nonnull m, float *_Nonnull v, const void *_Nonnull first,
         const void *_Nullable second, size_t count, struct plumb_adam settings);
     // to = first + second, or first; any alignment of their bytes
@@ -92,8 +105,8 @@ void plumb_exchange(float *_Nonnull x, ptrdiff_t last, const ptrdiff_t *_Nonnull
 int plumb_tridiagonal_eigenvalues(
     double *_Nonnull d, double *_Nonnull e, size_t n, double *_Nonnull other_d, double *_Nonnull other_e, size_t other_n);
 
-// Copies past the caches, for what another core reads next; what has been written so is visible to others after `finish`.
-void plumb_streaming_copy(float *_Nonnull to, const float *_Nonnull from, size_t count);
+// Copies past the caches, from any alignment, for what another core reads next; what has been written so is visible to others after `finish`.
+void plumb_streaming_copy(float *_Nonnull to, const void *_Nonnull from, size_t count);
 void plumb_streaming_finish(void);
 
 enum plumb_instruction_set { plumb_baseline = 0, plumb_haswell = 1, plumb_skylake_avx512 = 2 };
