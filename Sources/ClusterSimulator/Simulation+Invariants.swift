@@ -115,9 +115,14 @@ extension Simulation {
         }
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
-            // A computation of an ended timeline may still run beside those of the present one.
-            guard process.lane.count <= 2 * plan.tree.partitions, process.finished.count <= plan.tree.partitions else {
-                throw violation("worker \(slot) has \(process.lane.count) computations waiting")
+            // A computation of an ended timeline may still run beside those of the present one, and what was abandoned wait to be passed over.
+            let abandoned = process.lane.count { $0.isAbandoned }
+            guard process.lane.count - abandoned <= 2 * plan.tree.partitions, abandoned <= 2 * plan.tree.partitions,
+                process.finished.count <= plan.tree.partitions
+            else {
+                throw violation(
+                    "worker \(slot) has \(process.lane.count) computations waiting, \(abandoned) of them abandoned, and "
+                        + "\(process.finished.count) results")
             }
             guard let host = process.host, let shard = host.shard else { continue }
             let held = shard.machine.heldNodes

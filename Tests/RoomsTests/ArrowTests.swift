@@ -19,7 +19,7 @@ struct ArrowTests {
             "Crypto",
         ],
         "WireProtocol": ["ParameterServer", "Checksums"],
-        "Transport": ["ParameterServer", "WireProtocol", "CSharedMemory", "CZeroMQ"],
+        "Transport": ["ParameterServer", "WireProtocol", "CProcessorCores", "CSharedMemory", "CZeroMQ"],
         "RunStore": ["Checksums", "GRDB", "Crypto", "Logging"],
         "ClusterSimulator": [
             "StructuredLayers", "SpectralDiagnostics",

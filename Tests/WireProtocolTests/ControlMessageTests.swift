@@ -16,13 +16,6 @@ struct ControlMessageTests {
             .init(
                 step: .max, timeline: Timeline(rawValue: 2), generation: Generation(rawValue: 5), microbatchesComputed: 12,
                 sequence: 3)),
-        .stepTimes(
-            .init(
-                timeline: Timeline(rawValue: 3),
-                entries: [
-                    .init(step: 8, compute: 0.25, exposed: 0.5, wait: 0, waitedFor: nil, optimizer: 0.125),
-                    .init(step: 9, compute: 0.25, exposed: 0, wait: 1, waitedFor: WorkerID(rawValue: 0xA2 << 56), optimizer: 0),
-                ])),
         .leaving(.init(reason: "asked to, \"politely\"\n")),
         .failed(.init(sentence: "the disk is full at /data; free 2 GB")),
         .welcome(
@@ -55,6 +48,13 @@ struct ControlMessageTests {
                 runName: "digits", phase: "running", step: 3, steps: 9, timeline: Timeline(rawValue: 1),
                 generation: Generation(rawValue: 2), waitedMilliseconds: 12,
                 workers: [.init(name: "w", host: "h", partitions: [0, 2], silentMilliseconds: 40)])),
+        .stepTimes(
+            .init(
+                timeline: Timeline(rawValue: 3),
+                entries: [
+                    .init(step: 8, compute: 0.25, exposed: 0.5, wait: 0, waitedFor: nil, optimizer: 0.125),
+                    .init(step: 9, compute: 0.25, exposed: 0, wait: 1, waitedFor: WorkerID(rawValue: 0xA2 << 56), optimizer: 0),
+                ])),
     ]
 
     @Test("come back as they were sent, and every kind is among the samples")
