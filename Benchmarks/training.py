@@ -39,37 +39,52 @@ optimizer: {{ kind: sgd, learningRate: 0.001, momentum: 0.9 }}
 training: {{ batch: {batch}, partitions: {partitions}, steps: {steps}, validateEvery: 0, checkpointEvery: 0, onNonFinite: continue }}
 diagnostics: {{ select: [] }}
 record: {{ tensorboard: false }}
-cluster: {{ workers: 2 }}
+cluster: {{ workers: {workers} }}
 """
 WARM_UP = 10
 
 
-def plumb(program, config, placement, payloads, seconds, folder):
-    width, layers, inputs, batch, partitions, activation, step = CONFIGS[config]
+def experiment(config, steps, workers, folder):
+    """Writes an experiment of a worker's batch times `workers`, and returns its path and its batch."""
+    width, layers, inputs, batch, partitions, activation, _ = CONFIGS[config]
+    batch, partitions = batch * workers // 2, partitions * workers // 2
     text = EXPERIMENT.format(
         name=config, examples=16 * batch, inputs=inputs, width=width, layers=layers, batch=batch, partitions=partitions,
-        activation=activation, init="he" if activation == "relu" else "xavier", steps=WARM_UP + max(20, round(seconds / step)))
-    file = os.path.join(folder, config + ".yaml")
+        activation=activation, init="he" if activation == "relu" else "xavier", steps=steps, workers=workers)
+    file = os.path.join(folder, f"{config}-{workers}-{steps}.yaml")
     with open(file, "w") as out:
         out.write(text)
+    return file, batch
+
+
+def step_times(program, config, placement, payloads, seconds, folder, workers=2, prefix=()):
+    """The steps' wall times after the first ten, a step's batch, and the digest of the weights."""
+    file, batch = experiment(config, WARM_UP + max(20, round(seconds / CONFIGS[config][-1])), workers, folder)
     directory = tempfile.mkdtemp(dir=folder)
     done = subprocess.run(
-        [program, "train", file, "--json", "--run-dir", directory + "/run", "--set", "training.placement=" + placement, "--set",
+        [*prefix, program, "train", file, "--json", "--run-dir", directory + "/run", "--set", "training.placement=" + placement, "--set",
          "cluster.payloads=" + payloads], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"plumb failed on {config}, {placement}, {payloads}: {done.stderr.strip().splitlines()[-1]}")
     with sqlite3.connect(directory + "/run/run.sqlite") as record:
         times = [row[0] for row in record.execute("SELECT wall_seconds FROM step_timings ORDER BY step")][WARM_UP:]
-    return batch * len(times) / sum(times), json.loads(done.stdout.strip().splitlines()[-1])["weightsSHA256"]
+    return times, batch, json.loads(done.stdout.strip().splitlines()[-1])["weightsSHA256"]
 
 
-def peer(python, name, config, seconds, options=()):
+def plumb(program, config, placement, payloads, seconds, folder):
+    times, batch, digest = step_times(program, config, placement, payloads, seconds, folder)
+    return batch * len(times) / sum(times), digest
+
+
+def peer(python, name, config, seconds, options=(), figure="samplesPerSecond"):
+    """One figure of a peer's line, or with None all of it."""
     done = subprocess.run(
         [python, os.path.join(HERE, "peers", "training.py"), "--peer", name, "--config", config, "--seconds", str(seconds), *options],
         capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr.strip())
-    return json.loads(done.stdout.strip().splitlines()[-1])["samplesPerSecond"]
+    line = json.loads(done.stdout.strip().splitlines()[-1])
+    return line[figure] if figure else line
 
 
 def main():

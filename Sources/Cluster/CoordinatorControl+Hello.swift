@@ -27,7 +27,9 @@ extension CoordinatorControl {
             outlets.recorder(
                 .workerTimes(
                     worker: name(of: worker),
-                    times.entries.map { ($0, $0.waitedFor.map { name(of: $0) }) }))
+                    times.entries.filter { $0.step < plan.experiment.training.steps }.map {
+                        ($0, $0.waitedFor.map { name(of: $0) })
+                    }))
         case .leaving(let leaving): leave(worker, leaving.reason, port: &port)
         case .failed(let failed): leave(worker, failed.sentence, port: &port)
         case .statusRequest: send(.status(status()), to: worker, port: &port)

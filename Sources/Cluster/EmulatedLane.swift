@@ -65,7 +65,7 @@ final class EmulatedLane: Sendable {
     }
 
     private func answer(_ work: LaneWork) {
-        post(.chunksComputed(step: work.step, node: work.node, chunks: chunks, gradient: gradient))
-        post(.computed(step: work.step, node: work.node, scalars: scalars, busy: .zero))
+        post(.chunksComputed(order: work.order, step: work.step, node: work.node, chunks: chunks, gradient: gradient))
+        post(.computed(order: work.order, step: work.step, node: work.node, scalars: scalars, busy: .zero))
     }
 }

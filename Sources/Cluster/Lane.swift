@@ -48,23 +48,23 @@ final class Lane: Sendable {
         let result = try? computer.gradient(
             of: work.part ?? node, step: step, parameters: work.parameters.span,
             chunksNeeded: { (count) throws(ArrivalGate.Abandoned) in
-                waited += try work.gate?.wait(for: count) { !orders.isFinished } ?? .zero
+                waited += try work.gate?.wait(for: count) { !orders.isClosed } ?? .zero
             },
             chunkReady: { chunk, gradient in
                 if work.part != nil || work.gate?.isAbandoned == true { return }
                 chunks.append(chunk)
                 elements += plan.chunks.chunks[Int(chunk.rawValue)].range.count
                 guard elements >= bucketElements || chunk.rawValue == 0 else { return }
-                done(.chunksComputed(step: step, node: node, chunks: chunks, gradient: gradient))
+                done(.chunksComputed(order: work.order, step: step, node: node, chunks: chunks, gradient: gradient))
                 (chunks, elements) = ([], 0)
             })
         // What was computed while its version was written over must not be told of.
         guard let (gradient, scalars) = result, work.gate?.isAbandoned != true else { return computer.startOver() }
         let busy = ContinuousClock.now - start - waited
         if let part = work.part {
-            return board.add(part, of: node, at: step, PartBoard.Sum(gradient: gradient, scalars: scalars, busy: busy))
+            return board.add(part, of: work, PartBoard.Sum(gradient: gradient, scalars: scalars, busy: busy, gate: work.gate))
         }
-        done(.computed(step: step, node: node, scalars: scalars, busy: busy))
+        done(.computed(order: work.order, step: step, node: node, scalars: scalars, busy: busy))
     }
 
     func compute(_ work: LaneWork) { _ = orders.offer(work) }
@@ -78,6 +78,8 @@ final class Lane: Sendable {
 
 /// What a lane is asked to do.
 struct LaneWork: Sendable {
+    /// Which order of the data loop's this is; 0 for a probe's.
+    var order: UInt64 = 0
     /// The history in which the step's parameters are what they are.
     var timeline: Timeline
     /// The step, or the round of a probe.

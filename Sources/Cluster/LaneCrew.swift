@@ -50,10 +50,12 @@ final class PartBoard: Sendable {
         var scalars: [Double]
         /// What lanes took for it.
         var busy: Duration
+        /// Of the version that it was computed with.
+        var gate: ArrivalGate?
     }
 
     private struct Key: Hashable, Sendable {
-        var step: Step
+        var order: UInt64
         var node: TreeNode
     }
 
@@ -64,30 +66,34 @@ final class PartBoard: Sendable {
 
     init(plan: TrainingPlan, done: @escaping @Sendable (WorkerPost) -> Void) { (self.plan, self.done) = (plan, done) }
 
-    /// A part of `node` is computed: adds what its siblings have left here, and hands the node over when that was the last of it.
-    func add(_ part: TreeNode, of node: TreeNode, at step: Step, _ sum: Sum) {
+    /// A part of `work`'s node is computed: adds what its siblings have left here, and hands the node over when that was the last of it.
+    func add(_ part: TreeNode, of work: LaneWork, _ sum: Sum) {
+        let (step, node) = (work.step, work.node)
         var (part, sum) = (part, sum)
         while part != node {
             guard let (parent, sibling) = plan.tree.parent(of: part) else { preconditionFailure("a part lies in its node") }
-            guard let other = meet(sibling, part, at: step, sum) else { return }
+            guard let other = meet(sibling, part, of: work.order, sum) else { return }
             let (left, right) = part.lower < sibling.lower ? (sum, other) : (other, sum)
             var target = left.gradient.mutableSpan
             VectorKernels.add(right.gradient.span, into: &target)
             var scalars = left.scalars
             for index in scalars.indices { scalars[index] += right.scalars[index] }
-            (part, sum) = (parent, Sum(gradient: left.gradient, scalars: scalars, busy: left.busy + right.busy))
+            (part, sum) = (parent, Sum(gradient: left.gradient, scalars: scalars, busy: left.busy + right.busy, gate: sum.gate))
         }
-        done(.chunksComputed(step: step, node: node, chunks: plan.chunks.chunks.reversed().map(\.index), gradient: sum.gradient))
-        done(.computed(step: step, node: node, scalars: sum.scalars, busy: sum.busy))
+        done(
+            .chunksComputed(
+                order: work.order, step: step, node: node, chunks: plan.chunks.chunks.reversed().map(\.index),
+                gradient: sum.gradient))
+        done(.computed(order: work.order, step: step, node: node, scalars: sum.scalars, busy: sum.busy))
     }
 
     /// The sibling's sum, if it is here; otherwise the part's waits for it.
-    private func meet(_ sibling: TreeNode, _ part: TreeNode, at step: Step, _ sum: Sum) -> Sum? {
+    private func meet(_ sibling: TreeNode, _ part: TreeNode, of order: UInt64, _ sum: Sum) -> Sum? {
         sums.withLock { sums in
-            if let other = sums.removeValue(forKey: Key(step: step, node: sibling)) { return other }
-            // A part of an abandoned version may have been left here.
-            for key in sums.keys where key.step < step { sums[key] = nil }
-            sums[Key(step: step, node: part)] = sum
+            if let other = sums.removeValue(forKey: Key(order: order, node: sibling)) { return other }
+            // Nobody comes for what was left of an abandoned version.
+            for (key, left) in sums where left.gate?.isAbandoned == true { sums[key] = nil }
+            sums[Key(order: order, node: part)] = sum
             return nil
         }
     }

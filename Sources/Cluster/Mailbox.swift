@@ -7,7 +7,7 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
     private let condition = NSCondition()
     private let capacity: Int
     private var items: [Item] = []
-    private var isClosed = false
+    private var hasClosed = false
 
     init(capacity: Int) {
         precondition(capacity >= 1, "a mailbox holds something")
@@ -18,7 +18,7 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
     func offer(_ item: Item) -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        if isClosed || items.count >= capacity { return false }
+        if hasClosed || items.count >= capacity { return false }
         items.append(item)
         condition.broadcast()
         return true
@@ -29,10 +29,10 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
         let deadline = Self.deadline(limit)
         condition.lock()
         defer { condition.unlock() }
-        while items.count >= capacity && !isClosed {
+        while items.count >= capacity && !hasClosed {
             if !condition.wait(until: deadline) { return false }
         }
-        if isClosed { return false }
+        if hasClosed { return false }
         items.append(item)
         condition.broadcast()
         return true
@@ -43,7 +43,7 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
         let deadline = Self.deadline(limit)
         condition.lock()
         defer { condition.unlock() }
-        while items.isEmpty && !isClosed {
+        while items.isEmpty && !hasClosed {
             if !condition.wait(until: deadline) { return nil }
         }
         guard !items.isEmpty else { return nil }
@@ -56,7 +56,7 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
     func close() {
         condition.lock()
         defer { condition.unlock() }
-        isClosed = true
+        hasClosed = true
         condition.broadcast()
     }
 
@@ -66,11 +66,18 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
         return items.isEmpty
     }
 
+    /// Whether nothing can be added any more.
+    var isClosed: Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        return hasClosed
+    }
+
     /// Whether nothing will ever come any more.
     var isFinished: Bool {
         condition.lock()
         defer { condition.unlock() }
-        return isClosed && items.isEmpty
+        return hasClosed && items.isEmpty
     }
 
     private static func deadline(_ limit: Duration) -> Date {

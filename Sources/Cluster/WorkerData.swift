@@ -12,9 +12,9 @@ enum WorkerPost: Sendable {
     case assigned(Assignment)
     case peers(ControlMessage.Peers)
     /// The gradient is final in these chunks; it is written again once nobody holds it any more.
-    case chunksComputed(step: Step, node: TreeNode, chunks: [ChunkIndex], gradient: FloatMemory)
+    case chunksComputed(order: UInt64, step: Step, node: TreeNode, chunks: [ChunkIndex], gradient: FloatMemory)
     /// `busy` is what lanes took for it in all.
-    case computed(step: Step, node: TreeNode, scalars: [Double], busy: Duration)
+    case computed(order: UInt64, step: Step, node: TreeNode, scalars: [Double], busy: Duration)
     case probed(NodeProduct)
 }
 
@@ -43,8 +43,10 @@ private struct ResultKey: Hashable {
     var node: TreeNode
 }
 
-/// What lanes have made of a node so far.
+/// What lanes have made so far of a node that they were told to compute.
 private struct NodeResult {
+    /// What is told of another order is void: it was abandoned, and may have been computed while its version was written over.
+    var order: UInt64
     var gradient: FloatMemory?
     var scalars: [Double] = []
 }
@@ -73,8 +75,9 @@ struct WorkerData: SocketHandler {
     var clock: StepClock
     private var rejections = 0
     private var directives: [WorkerMachine.Directive] = []
-    /// What lanes have told of and the machine has not released.
+    /// What lanes were told to compute and the machine has not released.
     private var results: [ResultKey: NodeResult] = [:]
+    private var orders: UInt64 = 0
     /// What opens as the incoming version arrives, while a lane computes with it.
     private var gate: ArrivalGate?
     var batch = FrameBatch()
@@ -136,13 +139,17 @@ struct WorkerData: SocketHandler {
             finishedProbes[result.node] = result
             probe.computed(round: result.round, node: result.node, into: &probeDirectives)
             carryOutProbe(port: &port)
-        case .chunksComputed(let step, let node, let chunks, let gradient):
-            results[ResultKey(step: step, node: node), default: NodeResult()].gradient = gradient
+        case .chunksComputed(let order, let step, let node, let chunks, let gradient):
+            let key = ResultKey(step: step, node: node)
+            guard results[key]?.order == order else { return }
+            results[key]?.gradient = gradient
             for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
-        case .computed(let step, let node, let scalars, let busy):
+        case .computed(let order, let step, let node, let scalars, let busy):
+            let key = ResultKey(step: step, node: node)
+            guard results[key]?.order == order else { return }
+            results[key]?.scalars = scalars
             clock.computed(step: step, busy, at: MonotonicClock.now())
             progress.microbatches += node.count
-            results[ResultKey(step: step, node: node), default: NodeResult()].scalars = scalars
             handle(.computed(step: step, node: node), port: &port)
             reportProgress()
         }
@@ -263,11 +270,15 @@ struct WorkerData: SocketHandler {
         case .subscribe(let version, let timeline):
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
             clock = StepClock(lanes: plan.experiment.cluster.threads)
+            gate?.abandon()
+            gate = nil
             nodeOutboxes = [:]
         case .reportSynchronized(let version): outlets.synchronized(version)
         case .advance(let version):
             if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             nodeOutboxes.removeAll(keepingCapacity: true)
+            // It stands open, and lanes have it; the next version of this number may be another timeline's.
+            gate = nil
             if let time = clock.advanced(to: version, at: MonotonicClock.now()), let timeline = machine.currentTimeline {
                 outlets.timed(timeline, time)
             }
@@ -275,13 +286,15 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .compute(let step, let node):
-            if step == machine.incomingVersion, gate?.version != step {
+            if step == machine.incomingVersion, gate == nil {
                 gate = ArrivalGate(version: step, prefix: machine.arrivedPrefix)
             }
+            orders += 1
+            results[ResultKey(step: step, node: node)] = NodeResult(order: orders)
             outlets.lane(
                 LaneWork(
-                    timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node, parameters: versions[step],
-                    gate: gate?.version == step ? gate : nil))
+                    order: orders, timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node,
+                    parameters: versions[step], gate: gate?.version == step ? gate : nil))
             failpoint?.reach(.compute, step)
         case .push(let step, let node, let chunk, let timeline):
             guard let gradient = results[ResultKey(step: step, node: node)]?.gradient else { return }

@@ -28,8 +28,10 @@ struct PushPullMeasurement: Encodable, Sendable {
     static func run(_ model: PushPullModel, rounds: Int, seconds: Double) throws -> PushPullMeasurement {
         let exchange = try PushPullExchange(plan: try model.plan())
         let outcome = Result { try measure(model, exchange, rounds, seconds) }
-        try exchange.stop()
-        return try outcome.get()
+        let stopped = Result { try exchange.stop() }
+        let measurement = try outcome.get()
+        try stopped.get()
+        return measurement
     }
 
     private static func measure(

@@ -250,7 +250,7 @@ public struct WorkerMachine: Sendable {
         directives.append(.release(step: step, node: node))
         let wasOvertaken = isOvertaken && computing.isEmpty
         advanceIfComplete(into: &directives)
-        startAhead(into: &directives)
+        if !wasOvertaken { startAhead(into: &directives) }
         // What was dropped meanwhile is sent by nobody else's will: asked for at once, not after a wait.
         guard wasOvertaken, let incoming, version != nil else { return }
         isOvertaken = false

@@ -125,7 +125,7 @@ extension BareLink {
                 if sent != -1 { return }
                 try expectAgain()
             }
-            try wait(ZMQ_POLLIN | ZMQ_POLLOUT, deadline, limit, "room for a message")
+            try wait(ZMQ_POLLOUT, deadline, limit, "room for a message")
         }
     }
 
@@ -179,7 +179,7 @@ extension BareLink {
         for _ in 0..<count {
             let start = ContinuousClock.now
             while !(try sendFrame(frameBytes)) { try wait(ZMQ_POLLOUT, deadline, limit, "room for a message") }
-            guard try receiveFrame(frameBytes, flags: 0) else {
+            guard MonotonicClock.now() < deadline, try receiveFrame(frameBytes, flags: 0) else {
                 throw .silent(endpoint, awaited: "a message to come back", waited: limit)
             }
             observe(ContinuousClock.now - start)
@@ -193,7 +193,7 @@ extension BareLink {
         let deadline = MonotonicClock.now() + limit
         try setReceiveDeadline(limit)
         for _ in 0..<count {
-            guard try receiveFrame(frameBytes, flags: 0) else {
+            guard MonotonicClock.now() < deadline, try receiveFrame(frameBytes, flags: 0) else {
                 throw .silent(endpoint, awaited: "a message to send back", waited: limit)
             }
             while !(try sendFrame(frameBytes)) { try wait(ZMQ_POLLOUT, deadline, limit, "room for a message") }

@@ -88,6 +88,9 @@ extension ControlMessage.StepTimes: ControlMessageBody {
     func check(_ fields: FieldChecker) throws(ControlMessageError) {
         try fields.number("entries.count", entries.count, in: 0...Self.entriesMax)
         for entry in entries {
+            guard entry.step <= Step(Int64.max) else {
+                throw .value(kind: fields.kind, field: "entries.step", found: "\(entry.step)", allowed: "0…\(Int64.max)")
+            }
             for (name, value) in [
                 ("compute", entry.compute), ("exposed", entry.exposed), ("wait", entry.wait), ("optimizer", entry.optimizer),
             ] where !(value >= 0 && value < 1e9) {
