@@ -7,8 +7,9 @@ import ParameterServer
 /// The bytes of a part may be unaligned.
 @safe
 public final class ReceivedMessage: @unchecked Sendable {
-    // Sendable: the socket's thread writes it only while nobody else has a reference, and never again once somebody has; libzmq counts
-    // the references to a shared block atomically, so that any thread may free it.
+    // Sendable: the socket's thread writes the parts only while nobody else has a reference, and never again once somebody has. The window
+    // is that thread's alone: whoever keeps a reference has the address of what it reads. libzmq counts the references to a shared
+    // block atomically, so that any thread may free it.
 
     /// The worker that sent it; nil when a dealer received it from its only peer.
     public internal(set) var peer: WorkerID?
