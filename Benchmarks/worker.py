@@ -59,7 +59,7 @@ def exposed(given, config, folder):
             ["taskset", "-c", str(core), given.plumb, "bench", "step", "--width", str(width), "--depth", str(layers + 1), "--inputs",
              str(inputs), "--batch", str(batch // 2), "--rounds", str(max(10, round(given.seconds / step / 2))), "--json"],
             stdout=subprocess.PIPE, text=True) for core in (0, 1)]
-        alone.append(statistics.mean(json.loads(one.communicate()[0])["stepSeconds"] for one in both))
+        alone.append(statistics.mean(json.loads(one.communicate()[0])["stepSeconds"]["median"] for one in both))
         for way in ways:
             times, _, _ = training.step_times(given.plumb, config, *way.split("/"), given.seconds, folder)
             ways[way].append(statistics.median(times))

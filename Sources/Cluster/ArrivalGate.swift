@@ -1,18 +1,18 @@
-import Foundation
 import ParameterServer
 import Synchronization
+import Transport
 
 /// Keeps lanes from reading chunks of a version that have not arrived: they wait until a prefix of the chunks is there.
 ///
-/// The data loop opens it; lanes wait. Reading without waiting costs one atomic load. Sendable because `condition` guards every wait and
-/// both values are atomic.
-final class ArrivalGate: @unchecked Sendable {
+/// The data loop opens it; lanes wait. Where nothing is waited for, a look costs two atomic loads.
+final class ArrivalGate: Sendable {
     /// The version that arrives.
     let version: Step
     /// How many chunks are there, from the first on without a gap.
     private let prefix: Atomic<Int>
-    private let isAbandonedFlag = Atomic<Bool>(false)
-    private let condition = NSCondition()
+    private let abandoned = Atomic<Bool>(false)
+    /// What those who wait are woken by.
+    private let changes = Monitor<Void>(())
 
     /// Why a computation ended without a result.
     struct Abandoned: Error {}
@@ -26,16 +26,16 @@ final class ArrivalGate: @unchecked Sendable {
     func open(_ count: Int) {
         guard count > prefix.load(ordering: .relaxed) else { return }
         prefix.store(count, ordering: .releasing)
-        wake()
+        changes.update { _ in }
     }
 
     /// The version is void: whoever waits, or asks from now on, is sent away.
     func abandon() {
-        isAbandonedFlag.store(true, ordering: .sequentiallyConsistent)
-        wake()
+        abandoned.store(true, ordering: .sequentiallyConsistent)
+        changes.update { _ in }
     }
 
-    var isAbandoned: Bool { isAbandonedFlag.load(ordering: .sequentiallyConsistent) }
+    var isAbandoned: Bool { abandoned.load(ordering: .sequentiallyConsistent) }
 
     /// Waits until the first `count` chunks are there; returns how long.
     ///
@@ -43,19 +43,13 @@ final class ArrivalGate: @unchecked Sendable {
     func wait(for count: Int, while goesOn: () -> Bool) throws(Abandoned) -> Duration {
         if isAbandoned { throw Abandoned() }
         if prefix.load(ordering: .acquiring) >= count { return .zero }
-        let start = ContinuousClock.now
-        condition.lock()
-        defer { condition.unlock() }
-        while prefix.load(ordering: .acquiring) < count && !isAbandoned {
-            if !condition.wait(until: Date(timeIntervalSinceNow: 0.1)) && !goesOn() { throw Abandoned() }
+        let start = MonotonicClock.now()
+        while changes.wait(atMost: .milliseconds(100), until: { _ in isOver(count) ? true : nil }) == nil {
+            if !goesOn() { throw Abandoned() }
         }
         if isAbandoned { throw Abandoned() }
-        return ContinuousClock.now - start
+        return MonotonicClock.now() - start
     }
 
-    private func wake() {
-        condition.lock()
-        condition.broadcast()
-        condition.unlock()
-    }
+    private func isOver(_ count: Int) -> Bool { prefix.load(ordering: .acquiring) >= count || isAbandoned }
 }

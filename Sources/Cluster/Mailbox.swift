@@ -1,4 +1,5 @@
 import Foundation
+import ParameterServer
 
 /// A bounded queue between threads; taking waits, but never without a deadline.
 ///
@@ -81,6 +82,6 @@ final class Mailbox<Item: Sendable>: @unchecked Sendable {
     }
 
     private static func deadline(_ limit: Duration) -> Date {
-        Date(timeIntervalSinceNow: Double(limit.components.seconds) + Double(limit.components.attoseconds) * 1e-18)
+        Date(timeIntervalSinceNow: limit.inSeconds)
     }
 }

@@ -41,7 +41,7 @@ public struct ReferenceRun: Sendable {
                 let took = ContinuousClock.now - begin
                 try recorder.take(
                     .step(
-                        report, seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18, workers: 1,
+                        report, seconds: took.inSeconds, workers: 1,
                         shares: ["reference": plan.experiment.training.partitions]))
                 try capture(&trainer, recorder)
                 stepSeconds = took / .seconds(1)

@@ -316,7 +316,7 @@ final class RunRecorder {
         let contributions = try record.contributions()
         let training = plan.experiment.training
         let taken = Double(training.steps - startVersion)
-        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+        let seconds = elapsed.inSeconds
         let summary = RunSummary(
             name: plan.experiment.name, steps: training.steps, trainLoss: lastLoss, validationLoss: lastValidation?.loss,
             validationAccuracy: lastValidation?.accuracy, testLoss: test?.loss, testAccuracy: test?.accuracy, bestStep: best?.step,

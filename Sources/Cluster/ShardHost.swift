@@ -6,54 +6,15 @@ import Training
 import Transport
 import WireProtocol
 
-/// What the coordinator tells a shard host.
-enum ShardPost: Sendable {
-    case applyAllowed(step: Step, timeline: Timeline, clipScale: Double)
-    /// A worker is a member: its frames count from now on.
-    case admitted(WorkerID, memory: String)
-    /// A worker is no member any more: it is sent nothing, and its frames are dropped.
-    case unsubscribed(WorkerID)
-    case captureRequested
-    /// These workers host the shards of the timeline from now on.
-    case place(ShardMap, timeline: Timeline, generation: Generation)
-    /// Go on with the probe of the present version.
-    case probe(ProbeShardOrder, timeline: Timeline)
-    /// Put a snapshot in place as the start of a timeline.
-    case restore(version: Step, timeline: Timeline, state: OptimizerState)
-}
-
-/// What a shard host tells the coordinator.
-enum ShardNews: Sendable {
-    /// Every parameter chunk is rooted at `step`; the squared norms of all segments, in the plan's order.
-    case reduced(step: Step, squaredNorms: [Double])
-    /// Squared norms of a step that was not held back for them.
-    case norms(step: Step, squaredNorms: [Double])
-    /// The reduced scalars, and how many microbatches of each worker counted.
-    case statistics(step: Step, values: [Double], contributions: [WorkerID: Int])
-    case applied(version: Step)
-    /// What an order of a probe came to.
-    case probed(ProbeShardReply, timeline: Timeline)
-    case captured(Capture)
-    /// Every host holds its chunks of the timeline's first version.
-    case placed(generation: Generation)
-    /// What a host must have sent has not come: it was lost with a connection.
-    case hostFailed(WorkerID, reason: String)
-    /// What `restore` asked for is done.
-    case restored(version: Step, timeline: Timeline)
-    /// `count` frames were dropped so far.
-    case frameRejected(WorkerID, reason: String, count: Int)
-    case unreachable(WorkerID, reason: String)
-}
-
 /// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
 struct ShardHost: SocketHandler {
     let plan: TrainingPlan
     /// News leave at the end of a turn, after the frames that workers wait for.
     private let deliver: @Sendable (ShardNews) -> Void
-    private var news: [ShardNews] = []
+    var news: [ShardNews] = []
     var machine: ShardMachine
     /// nil while the chunks live on workers.
-    private var store: ShardStore?
+    var store: ShardStore?
     /// The workers that host the chunks, if they do.
     var placement: ShardPlacementState
     private var statistics = StatisticsReducer()
@@ -67,11 +28,11 @@ struct ShardHost: SocketHandler {
     private var members: Set<WorkerID> = []
     /// What this process's neighbours read; whose memory it has open, and who has its.
     let memory: ExchangeMemory
-    private var memories: [WorkerID: PeerMemory] = [:]
-    private var readers: Set<WorkerID> = []
-    private var batch = FrameBatch()
+    var memories: [WorkerID: PeerMemory] = [:]
+    var readers: Set<WorkerID> = []
+    var batch = FrameBatch()
     /// The checksum of the chunk that was applied last, which is mostly what is sent next.
-    private var fresh: (chunk: ChunkIndex, version: Step, checksum: UInt32)?
+    var fresh: (chunk: ChunkIndex, version: Step, checksum: UInt32)?
     /// Attachments that have overtaken the news of their worker's admission, which comes through another thread.
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
@@ -175,12 +136,6 @@ struct ShardHost: SocketHandler {
         flush(port: &port)
         for item in news { deliver(item) }
         news.removeAll(keepingCapacity: true)
-    }
-
-    private mutating func flush(port: inout LoopPort) {
-        var failures: [ShardNews] = []
-        batch.flush(port: &port) { failures.append(.unreachable($0, reason: "\($1)")) }
-        news += failures
     }
 
     mutating func tell(_ item: ShardNews) { news.append(item) }
@@ -341,75 +296,12 @@ extension ShardHost {
         if !machine.configuration.isHeld(step) && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
     }
 
-    mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ targets: [WorkerID], port: inout LoopPort) {
-        let isStatistics = chunk == plan.chunks.statistics
-        let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
-        let memory = store?.versions[version] ?? FloatMemory(count: 0)
-        var checksum: UInt32?
-        var frame = FrameHeader(
-            kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
-            count: range.count, sender: .coordinator)
-        for reader in targets {
-            frame.flags = memories[reader] == nil ? [] : .reads
-            if !isStatistics && readers.contains(reader) {
-                frame.flags.insert(.shared)
-                frame.payloadChecksum = 0
-                send(frame, to: reader, port: &port)
-                continue
-            }
-            if !isStatistics && checksum == nil { checksum = self.checksum(chunk, version, memory.floats(range)) }
-            frame.payloadChecksum = checksum ?? 0
-            do { try batch.send(frame, memory, range, to: reader, port: &port) } catch {
-                tell(.unreachable(reader, reason: "\(error)"))
-            }
-        }
-    }
-
-    private func checksum(_ chunk: ChunkIndex, _ version: Step, _ values: Span<Float>) -> UInt32 {
-        if let fresh, fresh.chunk == chunk, fresh.version == version { return fresh.checksum }
-        return VectorKernels.checksum(unsafe values.bytes)
-    }
-
-    /// Sends a frame, in the order of all frames to `peer`; small ones leave together at the turn's end.
-    mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to peer: WorkerID, port: inout LoopPort) {
-        do { try batch.send(frame, payload, to: peer, port: &port) } catch { tell(.unreachable(peer, reason: "\(error)")) }
-    }
-
-    /// A frame without a payload.
-    mutating func send(_ frame: FrameHeader, to peer: WorkerID, port: inout LoopPort) {
-        let nothing: [UInt8] = []
-        unsafe send(frame, nothing.span.bytes, to: peer, port: &port)
-    }
-
     /// What a probe needs of the version that stands still.
     var probedState: OptimizerState? { store.map(\.state) ?? placement.probed }
 
     static func doubles(_ payload: RawSpan) -> [Double] {
         (0..<payload.byteCount / 8).map { index in
             unsafe Double(bitPattern: UInt64(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: index * 8, as: UInt64.self)))
-        }
-    }
-}
-
-/// Why a well-formed frame does not fit this run.
-enum RejectedFrame: Error, CustomStringConvertible {
-    case checksum(FrameHeader.Kind)
-    case misdirected(FrameHeader.Kind)
-    case forged(sender: WorkerID)
-    case stranger
-    case unknownChunk(UInt32)
-    case shape(count: Int, expected: Int)
-    case unexpected(String)
-
-    var description: String {
-        switch self {
-        case .checksum(let kind): "the payload of a \(kind) frame does not have the checksum that its header states"
-        case .misdirected(let kind): "a \(kind) frame is not for this receiver"
-        case .forged(let sender): "a frame says that \(sender) sent it, but it came over another worker's connection"
-        case .stranger: "the sender is no member of this run"
-        case .unknownChunk(let index): "there is no chunk \(index) in this run's plan"
-        case .unexpected(let sentence): sentence
-        case .shape(let count, let expected): "a frame carries \(count) elements where this run's plan has \(expected)"
         }
     }
 }

@@ -57,7 +57,7 @@ struct StepAssembler {
     mutating func applied(_ step: Step, at now: Instant) {
         let duration = lastApplied.map { now - $0 } ?? .zero
         lastApplied = now
-        let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+        let seconds = duration.inSeconds
         entries[step, default: Entry()].seconds = seconds
         stepSeconds = stepSeconds.map { $0 + (seconds - $0) / 10 } ?? seconds
     }

@@ -40,14 +40,11 @@ struct StepClock {
         let idle = wall - compute
         let wait = lastPush.map { min(idle, max(.zero, $0.at - computed)) } ?? .zero
         return .init(
-            step: version, compute: compute.inSeconds, exposed: (idle - wait).inSeconds, wait: wait.inSeconds,
-            waitedFor: wait > .zero ? lastPush?.from : nil, optimizer: optimizer.inSeconds)
+            step: version, compute: Self.microseconds(compute), exposed: Self.microseconds(idle - wait),
+            wait: Self.microseconds(wait),
+            waitedFor: wait > .zero ? lastPush?.from : nil, optimizer: Self.microseconds(optimizer))
     }
-}
 
-extension Duration {
-    /// To the microsecond.
-    fileprivate var inSeconds: Double {
-        Double(components.seconds) + (Double(components.attoseconds) * 1e-12).rounded() * 1e-6
-    }
+    /// In seconds, to the microsecond: short in JSON.
+    private static func microseconds(_ duration: Duration) -> Double { (duration.inSeconds * 1e6).rounded() / 1e6 }
 }

@@ -37,20 +37,6 @@ struct WorkerOutlets: Sendable {
     var rejected: @Sendable (String, Int) -> Void
 }
 
-/// Which gradient.
-private struct ResultKey: Hashable {
-    var step: Step
-    var node: TreeNode
-}
-
-/// What lanes have made so far of a node that they were told to compute.
-private struct NodeResult {
-    /// What is told of another order is void: it was abandoned, and may have been computed while its version was written over.
-    var order: UInt64
-    var gradient: FloatMemory?
-    var scalars: [Double] = []
-}
-
 /// The data socket's thread of a worker, which owns the worker's machine, its two parameter versions and the shard that it may host.
 struct WorkerData: SocketHandler {
     let plan: TrainingPlan
@@ -75,11 +61,7 @@ struct WorkerData: SocketHandler {
     var clock: StepClock
     private var rejections = 0
     private var directives: [WorkerMachine.Directive] = []
-    /// What lanes were told to compute and the machine has not released.
-    private var results: [ResultKey: NodeResult] = [:]
-    private var orders: UInt64 = 0
-    /// What opens as the incoming version arrives, while a lane computes with it.
-    private var gate: ArrivalGate?
+    private var orders = LaneOrders()
     var batch = FrameBatch()
     var waitingSince = MonotonicClock.now()
 
@@ -140,14 +122,10 @@ struct WorkerData: SocketHandler {
             probe.computed(round: result.round, node: result.node, into: &probeDirectives)
             carryOutProbe(port: &port)
         case .chunksComputed(let order, let step, let node, let chunks, let gradient):
-            let key = ResultKey(step: step, node: node)
-            guard results[key]?.order == order else { return }
-            results[key]?.gradient = gradient
+            guard orders.told(order, step, node, gradient: gradient) else { return }
             for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
         case .computed(let order, let step, let node, let scalars, let busy):
-            let key = ResultKey(step: step, node: node)
-            guard results[key]?.order == order else { return }
-            results[key]?.scalars = scalars
+            guard orders.told(order, step, node, scalars: scalars) else { return }
             clock.computed(step: step, busy, at: MonotonicClock.now())
             progress.microbatches += node.count
             handle(.computed(step: step, node: node), port: &port)
@@ -259,26 +237,21 @@ struct WorkerData: SocketHandler {
         switch directive {
         case .store(let chunk, let version):
             waitingSince = MonotonicClock.now()
-            if let gate, gate.version == version { gate.open(machine.incomingVersion == version ? machine.arrivedPrefix : .max) }
+            if machine.incomingVersion == version { orders.arrived(machine.arrivedPrefix, of: version) }
             if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.receive, version) }
         case .drop: break
-        case .release(let step, let node): results[ResultKey(step: step, node: node)] = nil
-        case .abandon(let step):
-            gate?.abandon()
-            gate = nil
-            results = results.filter { $0.key.step != step }
+        case .release(let step, let node): orders.release(step, node)
+        case .abandon(let step): orders.abandon(step)
         case .subscribe(let version, let timeline):
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
             clock = StepClock(lanes: plan.experiment.cluster.threads)
-            gate?.abandon()
-            gate = nil
+            orders.endArrival()
             nodeOutboxes = [:]
         case .reportSynchronized(let version): outlets.synchronized(version)
         case .advance(let version):
             if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             nodeOutboxes.removeAll(keepingCapacity: true)
-            // It stands open, and lanes have it; the next version of this number may be another timeline's.
-            gate = nil
+            orders.advanced()
             if let time = clock.advanced(to: version, at: MonotonicClock.now()), let timeline = machine.currentTimeline {
                 outlets.timed(timeline, time)
             }
@@ -286,22 +259,19 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
             reportProgress()
         case .compute(let step, let node):
-            if step == machine.incomingVersion, gate == nil {
-                gate = ArrivalGate(version: step, prefix: machine.arrivedPrefix)
-            }
-            orders += 1
-            results[ResultKey(step: step, node: node)] = NodeResult(order: orders)
+            let (order, gate) = orders.add(
+                step, node, arriving: step == machine.incomingVersion ? machine.arrivedPrefix : nil)
             outlets.lane(
                 LaneWork(
-                    order: orders, timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node,
-                    parameters: versions[step], gate: gate?.version == step ? gate : nil))
+                    order: order, timeline: machine.currentTimeline ?? Timeline(rawValue: 0), step: step, node: node,
+                    parameters: versions[step], gate: gate))
             failpoint?.reach(.compute, step)
         case .push(let step, let node, let chunk, let timeline):
-            guard let gradient = results[ResultKey(step: step, node: node)]?.gradient else { return }
+            guard let gradient = orders.result(step, node)?.gradient else { return }
             push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), gradient, port: &port)
             if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, step) }
         case .pushScalars(let step, let node, let timeline):
-            let scalars = results[ResultKey(step: step, node: node)]?.scalars ?? []
+            let scalars = orders.result(step, node)?.scalars ?? []
             pushScalars(scalars, of: node, at: step, to: plan.chunks.statistics, timeline, port: &port)
         case .requestParameters(let version, let chunks):
             guard let timeline = machine.currentTimeline else { return }

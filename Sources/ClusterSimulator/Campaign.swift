@@ -108,7 +108,7 @@ public struct Campaign: Sendable {
         group.wait()
         var result = results.withLock { $0 }
         let elapsed = ContinuousClock.now - start
-        result.seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+        result.seconds = elapsed.inSeconds
         return result
     }
 

@@ -29,7 +29,9 @@ struct Doctor: ParsableCommand {
             guard first == second else { throw RefusedInput("two measurements differ; BLAS is not deterministic on this machine") }
             return String(first.digest.prefix(16))
         }
-        check("matrix product") { "\(Figures.short(GEMMSpeed.gigaflops())) GFLOP/s on one core, float32, 1024 × 1024 · 1024 × 128" }
+        check("matrix product") {
+            "\(Figures.short(NetworkProduct.bestRate)) GFLOP/s on one core, float32, 1024 × 1024 · 1024 × 128"
+        }
         check("layer families") { Invocation.families.pathNames.joined(separator: ", ") }
         check("sockets") {
             let context = try TransportContext()

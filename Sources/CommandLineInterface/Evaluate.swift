@@ -41,9 +41,7 @@ struct Evaluate: ParsableCommand {
             table.append(name, "\(result.count)", Figures.short(result.loss), Figures.percent(result.accuracy))
         }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+            print(try SortedJSON.text(rows))
         } else {
             table.lines().forEach { print($0) }
         }

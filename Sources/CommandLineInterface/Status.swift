@@ -19,9 +19,7 @@ struct Status: ParsableCommand {
         guard CoordinatorLease.isHeld(of: directory) else { return try printRecord(directory) }
         let status = try CoordinatorClient(directory).status()
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(status), as: UTF8.self))
+            print(try SortedJSON.text(status))
         } else {
             for line in StatusText.lines(status) { print(line) }
         }

@@ -1,15 +1,15 @@
 import Glibc
 import ParameterServer
 
-/// A value that threads change and wait for.
+/// A value that threads change and wait for; any thread may do either, and no wait is without a limit.
 @safe
-final class Monitor<Value>: @unchecked Sendable {
+public final class Monitor<Value>: @unchecked Sendable {
     // Sendable: the value is touched only with the mutex held.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var value: Value
 
-    init(_ value: sending Value) {
+    public init(_ value: sending Value) {
         self.value = value
         unsafe pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -27,7 +27,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes whoever waits for it.
-    func update<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
+    public func update<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         let result = body(&value)
@@ -36,7 +36,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Waits until `condition` yields something, at most for `duration`; nil when it did not.
-    func wait<Result: Sendable>(atMost duration: Duration, until satisfied: (Value) -> Result?) -> Result? {
+    public func wait<Result: Sendable>(atMost duration: Duration, until satisfied: (Value) -> Result?) -> Result? {
         let deadline = (MonotonicClock.now() + duration).sinceStart.components
         var time = timespec(tv_sec: Int(deadline.seconds), tv_nsec: Int(deadline.attoseconds / 1_000_000_000))
         unsafe pthread_mutex_lock(mutex)

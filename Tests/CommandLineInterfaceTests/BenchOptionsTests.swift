@@ -56,13 +56,16 @@ struct BenchOptionsTests {
     }
 
     @Test("a step's products have the shapes of the network, and the data no gradient")
-    func products() {
-        let products = NetworkProduct.all(width: 1024, depth: 8, inputs: 784, outputs: 10, batch: 128)
+    func products() throws {
+        let products = NetworkProduct.all(of: try NetworkShapeOptions.parse([]))
         #expect(products.count == 8 && products.reduce(0) { $0 + $1.count } == 2 + 3 * 7 + 3)
         #expect(!products.contains { $0.layer == "embedding" && $0.kind == .inputGradient })
         #expect(products[2].operations == 2 * 1024 * 1024 * 128)
+        let shallow = try NetworkShapeOptions.parse([
+            "--width", "8", "--depth", "1", "--inputs", "4", "--outputs", "2", "--batch", "4",
+        ])
         #expect(
-            NetworkProduct.all(width: 8, depth: 1, inputs: 4, outputs: 2, batch: 4).map(\.layer) == Array(
-                repeating: "embedding", count: 2) + Array(repeating: "readout", count: 3))
+            NetworkProduct.all(of: shallow).map(\.layer)
+                == Array(repeating: "embedding", count: 2) + Array(repeating: "readout", count: 3))
     }
 }

@@ -31,10 +31,8 @@ struct Comparison {
             return Report.Tensor(
                 name: tensor.name, shape: tensor.shape, quantities: Quantities(tensor.rows), updateSingularValues: values)
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let report = Report(first: first, second: second, tensors: tensors, onlyInFirst: onlyInFirst, onlyInSecond: onlyInSecond)
-        return String(decoding: try encoder.encode(report), as: UTF8.self)
+        return try SortedJSON.text(report)
     }
 
     func csv() -> [String] {

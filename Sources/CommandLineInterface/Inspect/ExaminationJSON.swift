@@ -41,11 +41,7 @@ struct ExaminationJSON: Encodable {
         }
     }
 
-    func text() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
+    func text() throws -> String { try SortedJSON.text(self) }
 }
 
 /// Diagnostics by quantity: values, the half widths of their intervals, and reasons for those that have no value.

@@ -30,9 +30,7 @@ extension Inspect {
             let rows = layers.map { layer in
                 Dictionary(layer.fields.map { ($0.name, $0.field) }) { first, _ in first }
             }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(["layers": rows]), as: UTF8.self))
+            print(try SortedJSON.text(["layers": rows]))
         } else if csv {
             let header = (known.first ?? layers[0]).fields.map(\.name)
             print(ExaminationCSV.line(header))

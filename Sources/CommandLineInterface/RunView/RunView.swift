@@ -43,10 +43,7 @@ struct RunView: Encodable {
     /// Prints the view, for people or as one object of JSON.
     func print(json: Bool) throws {
         if !json { return lines(.ofThisTerminal()).forEach { Swift.print($0) } }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        Swift.print(String(decoding: try encoder.encode(self), as: UTF8.self))
+        Swift.print(try SortedJSON.text(self))
     }
 }
 

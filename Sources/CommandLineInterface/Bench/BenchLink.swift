@@ -57,7 +57,7 @@ struct BenchLink: ParsableCommand {
         let client = LinkClient(link: try BareLink(.connect(endpoint)), limit: limit)
         let result = try LinkBenchmark.measure(
             client, peer: "\(endpoint)", messageBytes: bytes.isEmpty ? [64, 4096] : bytes, rounds: rounds, seconds: seconds)
-        if json { print(try result.json()) } else { result.lines.forEach { print($0) } }
+        if json { print(try SortedJSON.text(result)) } else { result.lines.forEach { print($0) } }
     }
 
     /// An order takes at most as long as the other side may be silent, and as it is meant to.
@@ -139,12 +139,6 @@ struct LinkBenchmark: Encodable, Sendable {
             loadBefore: before, loadAfter: MachineLoad.now)
     }
 
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
-
     var lines: [String] {
         var trips = TextTable("round trip to \(peer)", "median µs", "least", "most", "99th percentile µs", "least", "most")
         for trip in roundTrips {
@@ -156,6 +150,6 @@ struct LinkBenchmark: Encodable, Sendable {
             let rate = way.gigabytesPerSecond
             rates.append(way.direction, Figures.short(rate.median), Figures.short(rate.least), Figures.short(rate.most))
         }
-        return trips.lines() + rates.lines() + ["medians of \(rounds) rounds, load \(loadBefore) before and \(loadAfter) after"]
+        return trips.lines() + rates.lines() + [MachineLoad.sentence(rounds: rounds, before: loadBefore, after: loadAfter)]
     }
 }

@@ -40,7 +40,7 @@ struct BenchPushPull: ParsableCommand {
         let before = MachineLoad.now
         let rows = try chosen.map { try PushPullMeasurement.run($0, rounds: rounds, seconds: seconds) }
         let result = PushPullBenchmark(rounds: rounds, rows: rows, loadBefore: before, loadAfter: MachineLoad.now)
-        if json { print(try result.json()) } else { result.lines.forEach { print($0) } }
+        if json { print(try SortedJSON.text(result)) } else { result.lines.forEach { print($0) } }
     }
 }
 

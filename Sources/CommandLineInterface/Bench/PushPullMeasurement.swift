@@ -1,5 +1,5 @@
 import Cluster
-import Foundation
+import ParameterServer
 import Training
 
 /// What one row of `bench pushpull` has measured.
@@ -75,12 +75,6 @@ struct PushPullBenchmark: Encodable, Sendable {
     var loadBefore: String
     var loadAfter: String
 
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
-
     var lines: [String] {
         var rates = TextTable(
             "push and pull, each way", "GB/s", "least", "most", "libzmq alone", "ratio", "least", "most", "blocks/s")
@@ -99,18 +93,6 @@ struct PushPullBenchmark: Encodable, Sendable {
         let alone = rows.contains { $0.libzmqRoundTripMicroseconds != nil }
         let both = rows.contains { $0.libzmqRoundTripMicroseconds == nil }
         return (both ? rates.lines() : []) + (alone ? times.lines() : [])
-            + ["medians of \(rounds) rounds, load \(loadBefore) before and \(loadAfter) after"]
-    }
-}
-
-extension Duration {
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}
-
-/// The machine's load average of the last minute.
-enum MachineLoad {
-    static var now: String {
-        let text = try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)
-        return text?.split(separator: " ").first.map(String.init) ?? "?"
+            + [MachineLoad.sentence(rounds: rounds, before: loadBefore, after: loadAfter)]
     }
 }

@@ -51,9 +51,7 @@ struct BenchCurvature: ParsableCommand {
             nodes: density.density?.nodes.map(\.value) ?? [], weights: density.density?.nodes.map(\.weight) ?? [],
             failure: top.failure ?? density.failure)
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            print(String(decoding: try encoder.encode(result), as: UTF8.self))
+            print(try SortedJSON.text(result))
         } else {
             result.lines.forEach { print($0) }
         }

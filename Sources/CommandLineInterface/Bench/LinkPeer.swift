@@ -1,4 +1,5 @@
 import Foundation
+import ParameterServer
 import Transport
 
 /// What one side of a measured link asks the other to take part in.
@@ -172,52 +173,42 @@ final class LoopbackBaseline {
 /// The listening side on a thread of its own.
 private final class ServerThread: Sendable {
     let endpoint: Endpoint
-    private let ended: Signal<(any Error)?>
+    /// What ended the thread, once it has ended: nothing, or an error.
+    private let ended: Monitor<Result<Void, any Error>?>
     private let limit: Duration
 
     init(sourceBytes: Int, limit: Duration) throws {
-        let (opened, ended) = (Signal<Result<Endpoint, any Error>>(), Signal<(any Error)?>())
+        let (opened, ended) = (Monitor<Result<Endpoint, any Error>?>(nil), Monitor<Result<Void, any Error>?>(nil))
         let thread = Thread {
             do {
                 let link = try BareLink(.listen(.loopback()), sourceBytes: sourceBytes)
-                opened.send(.success(link.endpoint))
+                opened.update { $0 = .success(link.endpoint) }
                 try LinkServer(link: link, limit: limit).serve(patience: limit)
-                ended.send(nil)
+                ended.update { $0 = .success(()) }
             } catch {
-                opened.send(.failure(error))
-                ended.send(error)
+                opened.update { $0 = $0 ?? .failure(error) }
+                ended.update { $0 = .failure(error) }
             }
         }
         thread.name = "plumb-libzmq"
         thread.start()
         (self.ended, self.limit) = (ended, limit)
-        guard let endpoint = opened.wait(within: limit) else { throw RefusedInput("no thread was started within \(limit)") }
+        guard let endpoint = opened.wait(atMost: limit, until: { $0 }) else {
+            throw RefusedInput("no thread was started within \(limit)")
+        }
         self.endpoint = try endpoint.get()
     }
 
     /// What ended the thread, if it has ended.
-    var failure: (any Error)? { ended.wait(within: .zero).flatMap { $0 } }
+    var failure: (any Error)? {
+        guard case .failure(let error) = ended.wait(atMost: .zero, until: { $0 }) else { return nil }
+        return error
+    }
 
     func join() throws {
-        guard let ending = ended.wait(within: limit) else { throw RefusedInput("the listening side did not end within \(limit)") }
-        if let ending { throw ending }
-    }
-}
-
-/// One value that a thread sends and another waits for.
-private final class Signal<Value: Sendable>: @unchecked Sendable {
-    // Sendable: the value is written once, before the semaphore is signalled, and read after.
-    private let semaphore = DispatchSemaphore(value: 0)
-    private let lock = NSLock()
-    private var value: Value?
-
-    func send(_ value: Value) {
-        lock.withLock { self.value = self.value ?? value }
-        semaphore.signal()
-    }
-
-    func wait(within limit: Duration) -> Value? {
-        _ = semaphore.wait(timeout: .now() + limit.inSeconds)
-        return lock.withLock { value }
+        guard let ending = ended.wait(atMost: limit, until: { $0 }) else {
+            throw RefusedInput("the listening side did not end within \(limit)")
+        }
+        try ending.get()
     }
 }

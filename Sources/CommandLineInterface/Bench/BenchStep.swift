@@ -1,33 +1,22 @@
 import ArgumentParser
 import ExperimentFile
-import Foundation
 import LinearAlgebra
+import ParameterServer
 import Training
-
-struct Bench: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Measures speed, each ratio interleaved in one run.",
-        subcommands: [
-            BenchStep.self, BenchLayers.self, BenchCurvature.self, BenchPushPull.self, BenchGEMM.self, BenchLink.self,
-        ])
-}
 
 /// One step of the reference trainer beside its own matrix products alone.
 struct BenchStep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "A training step over the time of its own matrix products replayed alone, on one core.")
 
-    @Option(help: "Units of a layer.") var width: Int = 1024
-    @Option(help: "Layers, the embedding among them.") var depth: Int = 8
-    @Option(help: "Features of an example.") var inputs: Int = 784
-    @Option(help: "Classes.") var outputs: Int = 10
-    @Option(help: "Examples a step.") var batch: Int = 128
-    @Option(help: "Measured rounds.") var rounds: Int = 15
+    @OptionGroup var shape: NetworkShapeOptions
     @Flag(help: "Print one object of JSON.") var json = false
 
     func run() throws {
+        let before = MachineLoad.now
+        let (width, depth, batch) = (shape.width, shape.depth, shape.batch)
         let yaml = """
-            data: { source: synthetic, examples: \(max(1024, 2 * batch)), features: \(inputs), classes: \(outputs), validation: 0 }
+            data: { source: synthetic, examples: \(max(1024, 2 * batch)), features: \(shape.inputs), classes: \(shape.outputs), validation: 0 }
             model:
               width: \(width)
               depth: \(depth - 1)
@@ -41,9 +30,9 @@ struct BenchStep: ParsableCommand {
             """
         let experiment = try Experiment(yaml: yaml, source: "bench step")
         var trainer = ReferenceTrainer(try ExperimentOptions.plan(experiment))
-        var products = StepProducts(width: width, layers: depth - 1, inputs: inputs, outputs: outputs, batch: batch)
+        var products = StepProducts(width: width, layers: depth - 1, inputs: shape.inputs, outputs: shape.outputs, batch: batch)
         var (steps, gemms): ([Double], [Double]) = ([], [])
-        for round in 0..<rounds + 3 {
+        for round in 0..<shape.rounds + 3 {
             let step = try seconds { _ = try trainer.takeStep() }
             let gemm = seconds { products.run() }
             if round >= 3 {
@@ -51,34 +40,42 @@ struct BenchStep: ParsableCommand {
                 gemms.append(gemm)
             }
         }
-        report(steps.sorted(), gemms.sorted())
+        let result = StepBenchmark(
+            network: shape.title, batch: batch, rounds: shape.rounds, stepSeconds: Spread(steps), gemmSeconds: Spread(gemms),
+            ratio: Spread(zip(steps, gemms).map { $0 / $1 }), loadBefore: before, loadAfter: MachineLoad.now)
+        if json { print(try SortedJSON.text(result)) } else { result.lines.forEach { print($0) } }
     }
 
     private func seconds(_ body: () throws -> Void) rethrows -> Double {
         let start = ContinuousClock.now
         try body()
-        let took = ContinuousClock.now - start
-        return Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18
+        return (ContinuousClock.now - start).inSeconds
     }
+}
 
-    private func report(_ steps: [Double], _ gemms: [Double]) {
-        let (step, gemm) = (steps[steps.count / 2], gemms[gemms.count / 2])
-        let load =
-            (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8))?.split(separator: " ").first.map(String.init) ?? "?"
-        if json {
-            print(
-                "{\"stepSeconds\":\(step),\"gemmSeconds\":\(gemm),\"ratio\":\(step / gemm),\"samplesPerSecond\":\(Double(batch) / step),\"load\":\"\(load)\"}"
-            )
-            return
+/// What one run of `bench step` has measured.
+struct StepBenchmark: Encodable, Sendable {
+    var network: String
+    var batch: Int
+    var rounds: Int
+    var stepSeconds: Spread
+    var gemmSeconds: Spread
+    /// Of a step over its products in the same round.
+    var ratio: Spread
+    /// The machine's load average of the last minute.
+    var loadBefore: String
+    var loadAfter: String
+
+    var lines: [String] {
+        var table = TextTable("\(network), batch \(batch)", "median ms", "least", "most")
+        for (name, times) in [("step", stepSeconds), ("its products alone", gemmSeconds)] {
+            table.append([name] + [times.median, times.least, times.most].map { Figures.short($0 * 1000) })
         }
-        var table = TextTable("\(inputs)→[\(width)]×\(depth)→\(outputs), batch \(batch)", "median ms", "least", "most")
-        for (name, times) in [("step", steps), ("its products alone", gemms)] {
-            table.append(
-                name, Figures.short(times[times.count / 2] * 1000), Figures.short(times[0] * 1000),
-                Figures.short(times[times.count - 1] * 1000))
-        }
-        table.lines().forEach { print($0) }
-        print("ratio \(Figures.short(step / gemm)), \(Figures.count(Double(batch) / step)) samples/s, load \(load)")
+        return table.lines() + [
+            "ratio \(Figures.short(ratio.median)) (\(Figures.short(ratio.least)) to \(Figures.short(ratio.most))), "
+                + "\(Figures.count(Double(batch) / stepSeconds.median)) samples/s",
+            MachineLoad.sentence(rounds: rounds, before: loadBefore, after: loadAfter),
+        ]
     }
 }
 
@@ -94,19 +91,13 @@ struct StepProducts {
 
     init(width: Int, layers: Int, inputs: Int, outputs: Int, batch: Int) {
         (self.width, self.layers, self.inputs, self.outputs, self.batch) = (width, layers, inputs, outputs, batch)
-        func filled(_ rows: Int, _ columns: Int) -> Matrix {
-            var matrix = Matrix(rows: rows, columns: columns)
-            var span = matrix.mutableSpan
-            CounterRNG(seed: 1, purpose: "bench").fillNormal(&span, standardDeviation: 0.03)
-            return matrix
-        }
         let shapes = [(width, inputs)] + Array(repeating: (width, width), count: layers) + [(outputs, width)]
-        weights = shapes.map { filled($0.0, $0.1) }
+        weights = shapes.map { Matrix.measured($0.0, $0.1) }
         weightGradients = shapes.map { Matrix(rows: $0.0, columns: $0.1) }
-        activations = (0...layers).map { _ in filled(width, batch) }
-        gradients = [filled(width, batch), filled(width, batch)]
-        data = filled(inputs, batch)
-        logits = filled(outputs, batch)
+        activations = (0...layers).map { _ in Matrix.measured(width, batch) }
+        gradients = [Matrix.measured(width, batch), Matrix.measured(width, batch)]
+        data = Matrix.measured(inputs, batch)
+        logits = Matrix.measured(outputs, batch)
     }
 
     mutating func run() {
@@ -133,25 +124,5 @@ struct StepProducts {
     ) {
         var view = c.mutableView
         BLAS.gemm(a.view, transposeA: transposeA, b.view, transposeB: transposeB, into: &view)
-    }
-}
-
-/// The speed of one matrix product.
-enum GEMMSpeed {
-    /// The best of several 1024 × 1024 · 1024 × 128 products, in 10⁹ operations a second.
-    static func gigaflops() -> Double {
-        let (a, b) = (Matrix(rows: 1024, columns: 1024), Matrix(rows: 1024, columns: 128))
-        var c = Matrix(rows: 1024, columns: 128)
-        var best = Double.infinity
-        for _ in 0..<20 {
-            let start = ContinuousClock.now
-            do {
-                var view = c.mutableView
-                BLAS.gemm(a.view, b.view, into: &view)
-            }
-            let took = ContinuousClock.now - start
-            best = min(best, Double(took.components.attoseconds) * 1e-18)
-        }
-        return 2 * 1024 * 1024 * 128 / best * 1e-9
     }
 }

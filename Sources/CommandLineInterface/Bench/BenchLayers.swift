@@ -40,14 +40,14 @@ struct BenchLayers: ParsableCommand {
         var results: [LayerBenchmark] = []
         for width in widths.isEmpty ? (markdown ? [256, 1024] : [1024]) : widths {
             results.append(try benchmark(configurations, width: width, skipped: skipped))
-            if json { print(try results[results.count - 1].json()) }
+            if json { print(try SortedJSON.text(results[results.count - 1])) }
         }
         if markdown { LayerTables.markdown(results).forEach { print($0) } }
         if !json && !markdown { results.flatMap(LayerTables.plain).forEach { print($0) } }
     }
 
     private func benchmark(_ configurations: [LayerConfiguration], width: Int, skipped: [String]) throws -> LayerBenchmark {
-        let before = Self.load()
+        let before = MachineLoad.now
         var comparison: LayerComparison
         var skipped = skipped
         do {
@@ -63,12 +63,7 @@ struct BenchLayers: ParsableCommand {
         return LayerBenchmark(
             width: width, batch: batch, rounds: rounds, processor: Self.processor(), blasCore: NumericFingerprint.currentCore,
             date: Self.date(), layers: try comparison.run(rounds: rounds), skipped: skipped, loadBefore: before,
-            loadAfter: Self.load())
-    }
-
-    private static func load() -> String {
-        let text = try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)
-        return text?.split(separator: " ").first.map(String.init) ?? "?"
+            loadAfter: MachineLoad.now)
     }
 
     private static func processor() -> String {
@@ -95,11 +90,6 @@ struct LayerBenchmark: Encodable, Sendable {
     var loadBefore: String
     var loadAfter: String
 
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
 }
 
 /// What was measured, for people.

@@ -1,0 +1,55 @@
+import LinearAlgebra
+import ParameterServer
+import ShardKernels
+import Training
+import Transport
+import WireProtocol
+
+/// What leaves the shard host.
+extension ShardHost {
+    mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ targets: [WorkerID], port: inout LoopPort) {
+        let isStatistics = chunk == plan.chunks.statistics
+        let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
+        let memory = store?.versions[version] ?? FloatMemory(count: 0)
+        var checksum: UInt32?
+        var frame = FrameHeader(
+            kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
+            count: range.count, sender: .coordinator)
+        for reader in targets {
+            frame.flags = memories[reader] == nil ? [] : .reads
+            if !isStatistics && readers.contains(reader) {
+                frame.flags.insert(.shared)
+                frame.payloadChecksum = 0
+                send(frame, to: reader, port: &port)
+                continue
+            }
+            if !isStatistics && checksum == nil { checksum = self.checksum(chunk, version, memory.floats(range)) }
+            frame.payloadChecksum = checksum ?? 0
+            do { try batch.send(frame, memory, range, to: reader, port: &port) } catch {
+                tell(.unreachable(reader, reason: "\(error)"))
+            }
+        }
+    }
+
+    private func checksum(_ chunk: ChunkIndex, _ version: Step, _ values: Span<Float>) -> UInt32 {
+        if let fresh, fresh.chunk == chunk, fresh.version == version { return fresh.checksum }
+        return VectorKernels.checksum(unsafe values.bytes)
+    }
+
+    /// Sends a frame, in the order of all frames to `peer`; small ones leave together at the turn's end.
+    mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to peer: WorkerID, port: inout LoopPort) {
+        do { try batch.send(frame, payload, to: peer, port: &port) } catch { tell(.unreachable(peer, reason: "\(error)")) }
+    }
+
+    /// A frame without a payload.
+    mutating func send(_ frame: FrameHeader, to peer: WorkerID, port: inout LoopPort) {
+        let nothing: [UInt8] = []
+        unsafe send(frame, nothing.span.bytes, to: peer, port: &port)
+    }
+
+    mutating func flush(port: inout LoopPort) {
+        var failures: [ShardNews] = []
+        batch.flush(port: &port) { failures.append(.unreachable($0, reason: "\($1)")) }
+        news += failures
+    }
+}
