@@ -77,7 +77,7 @@ def memory(given, config, folder):
     time.sleep(max(8, given.seconds))
     for child in open(f"/proc/{run.pid}/task/{run.pid}/children").read().split():
         fields = dict(line.split(":") for line in open(f"/proc/{child}/smaps_rollup").read().splitlines()[1:])
-        size = {name: int(fields[name].split()[0]) / 1e3 for name in ("Pss", "Pss_Anon", "Pss_Shmem", "Rss")}
+        size = {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in ("Pss", "Pss_Anon", "Pss_Shmem", "Rss")}
         print("  worker: " + ", ".join(f"{name} {value:.0f} MB" for name, value in size.items()))
     run.terminate()
     run.wait(60)
