@@ -2,11 +2,12 @@
 """What one worker costs: on one core beside PyTorch, in memory, and what exchanging adds to a step.
 
     python3 Benchmarks/worker.py onecore --plumb PROGRAM --python VENV/bin/python [--configs a,b,c,narrow]
+    python3 Benchmarks/worker.py oneworker --plumb PROGRAM --python VENV/bin/python [--configs narrow]
     python3 Benchmarks/worker.py exposed --plumb PROGRAM [--configs a,c] [--ways workers/auto,workers/tcp]
     python3 Benchmarks/worker.py memory --plumb PROGRAM [--configs a]
 
 onecore: a coordinator and one worker, all their threads on one core, and PyTorch's one process on the same core, by turns; the processor
-time beside each is of all processes, what a short run takes taken off. exposed: two workers, and two reference trainers (plumb bench step)
+time beside each is of all processes, what a short run takes taken off. oneworker: the same, and nobody kept to a core. exposed: two workers, and two reference trainers (plumb bench step)
 at the same time on the same two cores, which apply their gradients themselves; by turns, medians of steps. memory: a worker's proportional
 set size late in a run of two. The configurations are those of training.py.
 """
@@ -28,19 +29,21 @@ def processor_time():
     return used.ru_utime + used.ru_stime
 
 
-def onecore(given, config, folder):
-    pinned, names = ("taskset", "-c", "0"), ["torch", "torch tuned"]
+def one_worker(given, config, folder):
+    is_pinned = given.what == "onecore"
+    pinned, names = ("taskset", "-c", "0") if is_pinned else (), ["torch", "torch tuned"]
+    seconds = max(given.seconds, 60 * training.CONFIGS[config][-1])
     rates, costs = {name: [] for name in ["plumb"] + names}, {name: [] for name in ["plumb"] + names}
     for _ in range(given.rounds):
         before = processor_time()
         short, batch, _ = training.step_times(given.plumb, config, "workers", "auto", 0, folder, 1, pinned)
         between = processor_time()
-        times, batch, _ = training.step_times(given.plumb, config, "workers", "auto", given.seconds, folder, 1, pinned)
+        times, batch, _ = training.step_times(given.plumb, config, "workers", "auto", seconds, folder, 1, pinned)
         rates["plumb"].append(batch * len(times) / sum(times))
         extra = (len(times) - len(short)) * batch
-        costs["plumb"].append((processor_time() - between - (between - before)) / extra if extra > 0 else float("nan"))
+        costs["plumb"].append((processor_time() - between - (between - before)) / extra)
         for name in names:
-            options = ["--pin", "0"] + ["--" + word for word in name.split()[1:]]
+            options = (["--pin", "0"] if is_pinned else []) + ["--" + word for word in name.split()[1:]]
             line = training.peer(given.python, "torch", config, given.seconds, options, None)
             rates[name].append(line["samplesPerSecond"])
             costs[name].append(line["cpuSecondsPerSample"])
@@ -85,7 +88,7 @@ def memory(given, config, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["onecore", "exposed", "memory"])
+    parser.add_argument("what", choices=["onecore", "oneworker", "exposed", "memory"])
     parser.add_argument("--plumb", required=True)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--configs", default="a")
@@ -97,7 +100,7 @@ def main():
     for config in given.configs.split(","):
         print(f"{config}:", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            {"onecore": onecore, "exposed": exposed, "memory": memory}[given.what](given, config, folder)
+            {"onecore": one_worker, "oneworker": one_worker, "exposed": exposed, "memory": memory}[given.what](given, config, folder)
 
 
 if __name__ == "__main__":
