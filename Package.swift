@@ -31,6 +31,14 @@ let ownLayer: [Target] = [
         path: "examples/own-layer/Tests/GivensLayersTests", swiftSettings: strict),
 ]
 
+/// What tests count allocations with; no product links it.
+let counting: [Target] = [
+    .target(name: "CAllocationCounter", path: "Tests/AllocationCounter"),
+    .executableTarget(
+        name: "counted-plumb", dependencies: ["CAllocationCounter", "CommandLineInterface"], path: "Tests/CountedPlumb",
+        swiftSettings: strict),
+]
+
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -94,7 +102,7 @@ let package = Package(
         tests("ParameterServerTests", uses: ["ParameterServer"]),
         tests("ExperimentFileTests", uses: ["ExperimentFile"]),
         tests("ShardKernelsTests", uses: ["ShardKernels"]),
-        tests("TrainingTests", uses: ["Training"]),
+        tests("TrainingTests", uses: ["Training", "CAllocationCounter"]),
         tests("WireProtocolTests", uses: ["WireProtocol", "Checksums"]),
         tests("TransportTests", uses: ["Transport"]),
         tests("RunStoreTests", uses: ["RunStore", "Checksums", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -102,12 +110,13 @@ let package = Package(
         tests(
             "ClusterTests",
             uses: [
-                "Cluster", "LinearAlgebra", "ParameterServer", "Transport", "WireProtocol", "plumb", "own-layer",
+                "Cluster", "LinearAlgebra", "ParameterServer", "Training", "Transport", "WireProtocol", "plumb", "own-layer",
+                "counted-plumb", "CAllocationCounter",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("CommandLineInterfaceTests", uses: ["CommandLineInterface", "RunStore"]),
         tests("RoomsTests", uses: []),
-    ] + ownLayer,
+    ] + ownLayer + counting,
     swiftLanguageModes: [.v6]
 )
 

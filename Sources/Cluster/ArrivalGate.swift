@@ -12,13 +12,14 @@ final class ArrivalGate: Sendable {
     private let prefix: Atomic<Int>
     private let abandoned = Atomic<Bool>(false)
     /// What those who wait are woken by.
-    private let changes = Monitor<Void>(())
+    private let changes: Monitor<Void>
 
     /// Why a computation ended without a result.
     struct Abandoned: Error {}
 
-    init(version: Step, prefix: Int) {
-        self.version = version
+    /// A gate at which `prefix` chunks are there. Gates may share `changes`: whoever waits looks at its own.
+    init(version: Step, prefix: Int, changes: Monitor<Void> = Monitor(())) {
+        (self.version, self.changes) = (version, changes)
         self.prefix = Atomic(prefix)
     }
 

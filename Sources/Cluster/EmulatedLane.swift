@@ -16,9 +16,9 @@ final class EmulatedLane: Sendable {
         var stepsLeft = 0
     }
 
-    private let chunks: [ChunkIndex]
+    private let chunks: Range<UInt32>
     private let gradient: FloatMemory
-    private let scalars: [Double]
+    private let scalars: NodeScalars
     private let post: @Sendable (WorkerPost) -> Void
     private let state = Mutex(State())
     /// When an order came that there were no steps left for.
@@ -26,12 +26,12 @@ final class EmulatedLane: Sendable {
 
     /// A lane that answers through `post`, which may be called on any thread. O(elements) of the plan, whose parameters' length its gradient has.
     init(plan: TrainingPlan, post: @escaping @Sendable (WorkerPost) -> Void) {
-        chunks = plan.chunks.chunks.reversed().map(\.index)
+        chunks = 0..<UInt32(plan.chunks.chunks.count)
         let gradient = FloatMemory(count: plan.network.layout.count)
         var values = gradient.mutableSpan
         VectorKernels.fill(&values, with: 1e-3)
         self.gradient = gradient
-        scalars = Array(repeating: 0, count: plan.statistics.count(gathered: false))
+        scalars = NodeScalars(Array(repeating: 0, count: plan.statistics.count(gathered: false)))
         self.post = post
     }
 

@@ -41,8 +41,9 @@ final class Lane: Sendable {
             let (product, scalars) = prober.evaluate(order, parameters: work.parameters.span)
             return done(.probed(NodeProduct(round: step, node: node, product: product, scalars: scalars)))
         }
-        // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once.
-        var (chunks, elements): ([ChunkIndex], Int) = ([], 0)
+        // Every post wakes a thread that takes turns with this one: chunks are told of by the bucket, and the last at once. They are ready
+        // from the last to the first, so a bucket is a range.
+        var (told, elements) = (UInt32(plan.chunks.chunks.count), 0)
         let start = ContinuousClock.now
         var waited = Duration.zero
         let result = try? computer.gradient(
@@ -52,11 +53,11 @@ final class Lane: Sendable {
             },
             chunkReady: { chunk, gradient in
                 if work.part != nil || work.gate?.isAbandoned == true { return }
-                chunks.append(chunk)
                 elements += plan.chunks.chunks[Int(chunk.rawValue)].range.count
                 guard elements >= bucketElements || chunk.rawValue == 0 else { return }
+                let chunks = chunk.rawValue..<told
                 done(.chunksComputed(order: work.order, step: step, node: node, chunks: chunks, gradient: gradient))
-                (chunks, elements) = ([], 0)
+                (told, elements) = (chunk.rawValue, 0)
             })
         // What was computed while its version was written over must not be told of.
         guard let (gradient, scalars) = result, work.gate?.isAbandoned != true else { return computer.startOver() }

@@ -47,7 +47,7 @@ final class PartBoard: Sendable {
     /// A part's gradient and scalars, and what they took.
     struct Sum: Sendable {
         var gradient: FloatMemory
-        var scalars: [Double]
+        var scalars: NodeScalars
         /// What lanes took for it.
         var busy: Duration
         /// Of the version that it was computed with.
@@ -76,14 +76,14 @@ final class PartBoard: Sendable {
             let (left, right) = part.lower < sibling.lower ? (sum, other) : (other, sum)
             var target = left.gradient.mutableSpan
             VectorKernels.add(right.gradient.span, into: &target)
-            var scalars = left.scalars
-            for index in scalars.indices { scalars[index] += right.scalars[index] }
-            (part, sum) = (parent, Sum(gradient: left.gradient, scalars: scalars, busy: left.busy + right.busy, gate: sum.gate))
+            left.scalars.add(right.scalars)
+            (part, sum) = (
+                parent, Sum(gradient: left.gradient, scalars: left.scalars, busy: left.busy + right.busy, gate: sum.gate)
+            )
         }
         done(
             .chunksComputed(
-                order: work.order, step: step, node: node, chunks: plan.chunks.chunks.reversed().map(\.index),
-                gradient: sum.gradient))
+                order: work.order, step: step, node: node, chunks: 0..<UInt32(plan.chunks.chunks.count), gradient: sum.gradient))
         done(.computed(order: work.order, step: step, node: node, scalars: sum.scalars, busy: sum.busy))
     }
 

@@ -1,5 +1,7 @@
 import LinearAlgebra
 import ParameterServer
+import Training
+import Transport
 
 /// What lanes were told to compute and what they have told of it, until the worker's machine releases it. Belongs to the data loop's thread.
 ///
@@ -16,17 +18,18 @@ struct LaneOrders {
     struct Result {
         fileprivate var order: UInt64
         fileprivate(set) var gradient: FloatMemory?
-        fileprivate(set) var scalars: [Double] = []
+        fileprivate(set) var scalars: NodeScalars?
     }
 
     private var results: [Key: Result] = [:]
     private var last: UInt64 = 0
     /// What opens as the incoming version arrives, while a lane computes with it.
     private var gate: ArrivalGate?
+    private let changes = Monitor<Void>(())
 
     /// Takes note of an order to compute; `arriving`, the chunks that are there, when its version is not whole yet.
     mutating func add(_ step: Step, _ node: TreeNode, arriving: Int?) -> (order: UInt64, gate: ArrivalGate?) {
-        if let arriving, gate == nil { gate = ArrivalGate(version: step, prefix: arriving) }
+        if let arriving, gate == nil { gate = ArrivalGate(version: step, prefix: arriving, changes: changes) }
         last += 1
         results[Key(step: step, node: node)] = Result(order: last)
         return (last, arriving == nil ? nil : gate)
@@ -61,7 +64,7 @@ struct LaneOrders {
     }
 
     /// Keeps scalars; false when their order is void.
-    mutating func told(_ order: UInt64, _ step: Step, _ node: TreeNode, scalars: [Double]) -> Bool {
+    mutating func told(_ order: UInt64, _ step: Step, _ node: TreeNode, scalars: NodeScalars) -> Bool {
         told(order, Key(step: step, node: node)) { $0.scalars = scalars }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Transport
 
 /// A thread of our own, for work that blocks: computing, recording. Never Swift's cooperative pool.
 final class ServiceThread: Sendable {
@@ -9,10 +10,11 @@ final class ServiceThread: Sendable {
     init(name: String, _ body: @escaping @Sendable () -> Void) {
         let ended = ended
         let thread = Thread {
+            // Foundation's own name of a thread reaches the system only if the thread runs already.
+            CurrentThread.setName(name)
             body()
             _ = ended.offer(true)
         }
-        thread.name = name
         thread.stackSize = 8 << 20
         thread.start()
     }

@@ -46,7 +46,7 @@ struct Contributions {
     mutating func take() -> [WorkerID: Int] {
         var counts: [WorkerID: Int] = [:]
         for (node, worker) in held { counts[worker, default: 0] += node.count }
-        held = [:]
+        held.removeAll(keepingCapacity: true)
         return counts
     }
 }

@@ -62,9 +62,11 @@ extension ShardHost {
 
     /// Takes a report into the ledger, and tells the coordinator what follows from it.
     mutating func reported(_ report: (inout ShardLedger) -> Void) {
-        guard var ledger = placement.ledger else { return }
+        // Taken out, so that it is changed in its place.
+        guard var ledger = placement.ledger.take() else { return }
+        defer { placement.ledger = ledger }
         report(&ledger)
-        while let news = ledger.news(needsNorms: plan.needsNorms) {
+        while let news = ledger.news(needsNorms: { plan.needsNorms(at: $0) }) {
             switch news {
             case .placed:
                 placement.first = nil
@@ -76,7 +78,6 @@ extension ShardHost {
                         ? .reduced(step: step, squaredNorms: norms) : .norms(step: step, squaredNorms: norms))
             }
         }
-        placement.ledger = ledger
     }
 
     /// The chunks of the timeline's first version, section by section.
@@ -99,11 +100,13 @@ extension ShardHost {
     /// What a host that has reached `version` must have sent before it said so, and has not: frames keep their order, so they were lost.
     private func lack(of host: WorkerID, at version: Step, _ map: ShardMap) -> String? {
         guard let ledger = placement.ledger else { return nil }
-        if let step = ledger.missingNorms(of: host, before: version, needed: plan.needsNorms) { return "the norms of step \(step)" }
-        let chunks = map.chunks(of: host).filter { $0 != plan.chunks.statistics }
-        for (copy, occasion) in ledger.missingCopies(through: version) where captures.lacks(chunks, of: copy, occasion) {
-            return "the copy of version \(copy)"
+        if let step = ledger.missingNorms(of: host, before: version, needed: { plan.needsNorms(at: $0) }) {
+            return "the norms of step \(step)"
         }
+        let missing = ledger.missingCopies(through: version)
+        if missing.isEmpty { return nil }
+        let chunks = map.chunks(of: host).filter { $0 != plan.chunks.statistics }
+        for (copy, occasion) in missing where captures.lacks(chunks, of: copy, occasion) { return "the copy of version \(copy)" }
         return nil
     }
 

@@ -10,7 +10,7 @@ extension ShardHost {
     mutating func publish(_ chunk: ChunkIndex, _ version: Step, _ targets: [WorkerID], port: inout LoopPort) {
         let isStatistics = chunk == plan.chunks.statistics
         let range = isStatistics ? 0..<0 : plan.chunks.chunks[Int(chunk.rawValue)].range
-        let memory = store?.versions[version] ?? FloatMemory(count: 0)
+        let memory = store?.versions[version] ?? nothing
         var checksum: UInt32?
         var frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,

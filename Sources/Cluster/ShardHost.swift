@@ -37,6 +37,8 @@ struct ShardHost: SocketHandler {
     private var waiting: [WorkerID: (fromVersion: Step, timeline: Timeline)] = [:]
     private var waitingForProbes: [WorkerID: (fromRound: Step, timeline: Timeline)] = [:]
     private static let waitingMax = 1024
+    /// What the statistics' new version has in it.
+    let nothing = FloatMemory(count: 0)
     private var rejections = 0
     private var directives: [ShardMachine.Directive] = []
 

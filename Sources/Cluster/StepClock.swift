@@ -32,7 +32,8 @@ struct StepClock {
     mutating func advanced(to next: Step, at now: Instant) -> ControlMessage.StepTimes.Entry? {
         defer {
             (version, begun, computed, lastPush, optimizer) = (next, now, now, nil, .zero)
-            for step in busy.keys where step < next { busy[step] = nil }
+            // One by one: going through the keys while they change would copy them.
+            while let step = busy.keys.first(where: { $0 < next }) { busy[step] = nil }
         }
         guard let version, next == version + 1 else { return nil }
         let wall = now - begun

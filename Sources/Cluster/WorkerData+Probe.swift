@@ -29,6 +29,7 @@ extension WorkerData {
     }
 
     mutating func carryOutProbe(port: inout LoopPort) {
+        if probeDirectives.isEmpty { return }
         let todo = probeDirectives
         probeDirectives.removeAll(keepingCapacity: true)
         for directive in todo {

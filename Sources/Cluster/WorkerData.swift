@@ -11,10 +11,10 @@ import WireProtocol
 enum WorkerPost: Sendable {
     case assigned(Assignment)
     case peers(ControlMessage.Peers)
-    /// The gradient is final in these chunks; it is written again once nobody holds it any more.
-    case chunksComputed(order: UInt64, step: Step, node: TreeNode, chunks: [ChunkIndex], gradient: FloatMemory)
+    /// The gradient is final in these chunks, the last of which was ready first; it is written again once nobody holds it any more.
+    case chunksComputed(order: UInt64, step: Step, node: TreeNode, chunks: Range<UInt32>, gradient: FloatMemory)
     /// `busy` is what lanes took for it in all.
-    case computed(order: UInt64, step: Step, node: TreeNode, scalars: [Double], busy: Duration)
+    case computed(order: UInt64, step: Step, node: TreeNode, scalars: NodeScalars, busy: Duration)
     case probed(NodeProduct)
 }
 
@@ -55,6 +55,7 @@ struct WorkerData: SocketHandler {
     var arrived: [(chunk: ChunkIndex, version: Step)] = []
     var probe: ProbeFollower
     let probeFrames: [ChunkIndex]
+    private let captures: CaptureSchedule
     var finishedProbes: [TreeNode: NodeProduct] = [:]
     var probeDirectives: [ProbeFollower.Directive] = []
     private var progress = WorkerProgress()
@@ -82,7 +83,7 @@ struct WorkerData: SocketHandler {
             tree: plan.tree, frameCount: plan.chunks.frameCount, steps: plan.experiment.training.steps, startsAhead: startsAhead)
         clock = StepClock(lanes: plan.experiment.cluster.threads)
         probe = ProbeFollower(plan: plan)
-        probeFrames = plan.probeFrames
+        (probeFrames, captures) = (plan.probeFrames, plan.captures)
     }
 
     mutating func started(port: inout LoopPort) {
@@ -123,7 +124,9 @@ struct WorkerData: SocketHandler {
             carryOutProbe(port: &port)
         case .chunksComputed(let order, let step, let node, let chunks, let gradient):
             guard orders.told(order, step, node, gradient: gradient) else { return }
-            for chunk in chunks { handle(.chunkComputed(step: step, node: node, chunk: chunk), port: &port) }
+            for chunk in chunks.reversed() {
+                handle(.chunkComputed(step: step, node: node, chunk: ChunkIndex(rawValue: chunk)), port: &port)
+            }
         case .computed(let order, let step, let node, let scalars, let busy):
             guard orders.told(order, step, node, scalars: scalars) else { return }
             clock.computed(step: step, busy, at: MonotonicClock.now())
@@ -249,7 +252,7 @@ struct WorkerData: SocketHandler {
             nodeOutboxes = [:]
         case .reportSynchronized(let version): outlets.synchronized(version)
         case .advance(let version):
-            if plan.captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
+            if captures.capture(at: version) == .complete { failpoint?.reach(.snapshot, version) }
             nodeOutboxes.removeAll(keepingCapacity: true)
             orders.advanced()
             if let time = clock.advanced(to: version, at: MonotonicClock.now()), let timeline = machine.currentTimeline {
@@ -271,7 +274,7 @@ struct WorkerData: SocketHandler {
             push(PushName(timeline: timeline, step: step, chunk: chunk, node: node), gradient, port: &port)
             if Int(chunk.rawValue) == plan.chunks.chunks.count / 2 { failpoint?.reach(.push, step) }
         case .pushScalars(let step, let node, let timeline):
-            let scalars = orders.result(step, node)?.scalars ?? []
+            let scalars = orders.result(step, node)?.scalars?.values ?? []
             pushScalars(scalars, of: node, at: step, to: plan.chunks.statistics, timeline, port: &port)
         case .requestParameters(let version, let chunks):
             guard let timeline = machine.currentTimeline else { return }

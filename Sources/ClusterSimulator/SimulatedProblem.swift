@@ -63,7 +63,7 @@ public struct SimulatedProblem: Sendable {
         var (states, scalars, norms) = ([trainer.state], [[Double]](), [[Double]]())
         for step in 0..<Step(steps) {
             let (gradient, sums) = computer.gradient(of: plan.tree.root, step: step, parameters: trainer.state.parameters.span)
-            scalars.append(sums)
+            scalars.append(sums.values)
             norms.append(plan.needsNorms(at: step) ? Self.squaredNorms(of: gradient, plan) : [])
             _ = try trainer.takeStep()
             states.append(trainer.state)

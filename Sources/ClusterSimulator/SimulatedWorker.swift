@@ -37,7 +37,7 @@ final class SimulatedWorker {
     var incoming: AlignedVector
     /// Computations ordered; the first one runs.
     var lane: [Work] = []
-    var finished: [Key: (gradient: FloatMemory, scalars: [Double])] = [:]
+    var finished: [Key: (gradient: FloatMemory, scalars: NodeScalars)] = [:]
     var probe: ProbeFollower
     var finishedProbes: [TreeNode: (round: Step, product: AlignedVector, scalars: [Double])] = [:]
     var waitingSince: Int

@@ -120,7 +120,7 @@ extension Simulation {
         case .pushScalars(let step, let node, let timeline):
             let name = PushName(timeline: timeline, step: step, chunk: problem.plan.chunks.statistics, node: node)
             if let result = slots[slot].process?.finished[.init(step: step, node: node)] {
-                send(.statistics(name, result.scalars), from: slot)
+                send(.statistics(name, result.scalars.values), from: slot)
             }
         case .release(let step, let node):
             slots[slot].process?.finished[.init(step: step, node: node)] = nil

@@ -46,21 +46,52 @@ public struct PartitionPlan: Sendable {
 
     /// The examples of microbatch (partition, step), into `indices`. O(microbatch + n_p for each epoch touched).
     public func indices(partition: Int, step: UInt64, into indices: inout [Int32]) {
+        var orders = EpochOrders()
+        self.indices(partition: partition, step: step, orders: &orders, into: &indices)
+    }
+
+    /// The same in O(microbatch) for as long as the partition's epoch is the one that `orders` holds; where another begins, its order is
+    /// drawn in the last one's place. `orders` belong to this plan alone.
+    public func indices(partition: Int, step: UInt64, orders: inout EpochOrders, into indices: inout [Int32]) {
         precondition((0..<partitions).contains(partition), "there is no partition \(partition)")
         indices.removeAll(keepingCapacity: true)
         let range = range(of: partition)
         let first = step * UInt64(microbatch)
-        var current: (epoch: UInt64, order: [Int32])?
+        let known = orders.place(of: partition)
         for k in first..<first + UInt64(microbatch) {
             let (epoch, place) = k.quotientAndRemainder(dividingBy: UInt64(range.count))
-            if current?.epoch != epoch { current = (epoch, epochOrder(partition, epoch, count: range.count)) }
-            guard let current else { continue }
-            indices.append(order[range.lowerBound + Int(current.order[Int(place)])])
+            if orders.known[known].epoch != epoch {
+                drawOrder(partition, epoch, count: range.count, into: &orders.known[known].order)
+                orders.known[known].epoch = epoch
+            }
+            indices.append(order[range.lowerBound + Int(orders.known[known].order[Int(place)])])
         }
     }
 
-    private func epochOrder(_ partition: Int, _ epoch: UInt64, count: Int) -> [Int32] {
+    private func drawOrder(_ partition: Int, _ epoch: UInt64, count: Int, into order: inout [Int32]) {
         let generator = CounterRNG(seed: seed, purpose: "epoch-order", index: epoch &* UInt64(1 << 20) &+ UInt64(partition))
-        return generator.permutation(count: count)
+        generator.writePermutation(count: count, into: &order)
+    }
+}
+
+/// The orders in which partitions go through their present epochs, kept from step to step: 4 bytes an example of the partitions asked for.
+public struct EpochOrders: Sendable {
+    fileprivate struct Known: Sendable {
+        var partition: Int
+        /// nil before the first.
+        var epoch: UInt64?
+        var order: [Int32] = []
+    }
+
+    /// As many as partitions have been asked for: few to a lane, and found in a glance.
+    fileprivate var known: [Known] = []
+
+    /// None yet.
+    public init() {}
+
+    fileprivate mutating func place(of partition: Int) -> Int {
+        if let place = known.firstIndex(where: { $0.partition == partition }) { return place }
+        known.append(Known(partition: partition))
+        return known.count - 1
     }
 }

@@ -75,12 +75,19 @@ public struct CounterRNG: Sendable {
 
     /// A permutation of 0 ..< count (Fisher and Yates), every one equally likely. O(count).
     public func permutation(count: Int) -> [Int32] {
-        var order = (0..<Int32(count)).map { $0 }
+        var order: [Int32] = []
+        writePermutation(count: count, into: &order)
+        return order
+    }
+
+    /// The same in place of what `order` holds, in its memory if that suffices.
+    public func writePermutation(count: Int, into order: inout [Int32]) {
+        order.removeAll(keepingCapacity: true)
+        order.append(contentsOf: 0..<Int32(count))
         var counter: UInt64 = 0
         for last in stride(from: count - 1, to: 0, by: -1) {
             order.swapAt(last, Int(below(UInt64(last + 1), &counter)))
         }
-        return order
     }
 
     /// Uniform below `bound` without bias (Lemire 2019).

@@ -95,7 +95,11 @@ public struct ShardMachine: Sendable {
     public let configuration: Configuration
     public private(set) var timeline: Timeline
     private var states: [ChunkState]
-    private var subscribers: [(worker: WorkerID, fromVersion: Step)] = []
+    private var subscribers: [(worker: WorkerID, fromVersion: Step)] = [] {
+        didSet { readers = subscribers.map(\.worker) }
+    }
+    /// The subscribers, to be named in directives without being listed anew.
+    private var readers: [WorkerID] = []
     private var rootedParameterChunks = 0
     /// The version of a requested capture that some chunks have not reached.
     private var requestedCapture: Step?
@@ -244,7 +248,7 @@ extension ShardMachine {
 
     private mutating func advance(_ place: Int, into directives: inout [Directive]) {
         let before = version
-        states[place].held = []
+        states[place].held.removeAll(keepingCapacity: true)
         states[place].version += 1
         announce(place, into: &directives)
         if version > before { directives.append(.reportApplied(version: version)) }
@@ -277,8 +281,9 @@ extension ShardMachine {
         if chunk != configuration.statistics && configuration.copiesProbed && configuration.probes.isDue(at: version) {
             directives.append(.capture(chunk: chunk, version: version, .probed))
         }
-        let readers = subscribers.filter { $0.fromVersion <= version }.map(\.worker)
-        if !readers.isEmpty { directives.append(.publish(chunk: chunk, version: version, to: readers)) }
+        let isForAll = subscribers.allSatisfy { $0.fromVersion <= version }
+        let due = isForAll ? readers : subscribers.filter { $0.fromVersion <= version }.map(\.worker)
+        if !due.isEmpty { directives.append(.publish(chunk: chunk, version: version, to: due)) }
     }
 }
 

@@ -13,11 +13,15 @@ public struct MicrobatchComputer: ~Copyable {
     private var workspace: NetworkWorkspace
     private var inputs: Matrix
     private var indices: [Int32] = []
+    private var orders = EpochOrders()
     private var labels: [Int32] = []
     /// The step whose version the workspace was derived from.
     private var derivedStep: Step?
-    /// Gradients made so far; one that nobody else holds any more is written again.
+    /// Gradients and scalars made so far; those that nobody else holds any more are written again.
     private var gradients: [FloatMemory] = []
+    private var scalars: [NodeScalars] = []
+    /// Left sums of the nodes at hand, whose right ones are being computed; the innermost last.
+    private var left: [(gradient: FloatMemory, scalars: NodeScalars)] = []
     /// By group of blocks (layer), the chunks that are final once that group and all later ones are, from the last to the first.
     private let finalChunks: [[ChunkIndex]]
     /// By group, how many chunks from the first on hold it and all earlier ones.
@@ -40,15 +44,18 @@ public struct MicrobatchComputer: ~Copyable {
         }
         for group in needed.indices.dropFirst() { needed[group] = max(needed[group], needed[group - 1]) }
         neededChunks = needed
+        // Small, and as many as are held at a time: those of two steps' nodes, and the left ones on the way to a leaf.
+        for _ in 0..<8 { scalars.append(NodeScalars(capacity: plan.statistics.count(gathered: true))) }
     }
 
-    /// The summed gradient of `node`'s examples and their scalars, added along the tree.
+    /// The summed gradient of `node`'s examples and their scalars, added along the tree. In a steady step it allocates nothing, unless a
+    /// layer's cap does.
     ///
     /// - Parameter chunkReady: called with each chunk as soon as the gradient is final in it, from the last to the first. The gradient is
     ///   written again once nobody holds it any more.
     public mutating func gradient(
         of node: TreeNode, step: Step, parameters: Span<Float>, chunkReady: (ChunkIndex, FloatMemory) -> Void = { _, _ in }
-    ) -> (gradient: FloatMemory, scalars: [Double]) {
+    ) -> (gradient: FloatMemory, scalars: NodeScalars) {
         gradient(of: node, step: step, parameters: parameters, chunksNeeded: { (_) throws(Never) in }, chunkReady: chunkReady)
     }
 
@@ -59,22 +66,20 @@ public struct MicrobatchComputer: ~Copyable {
     public mutating func gradient<Failure>(
         of node: TreeNode, step: Step, parameters: Span<Float>, chunksNeeded: (Int) throws(Failure) -> Void,
         chunkReady: (ChunkIndex, FloatMemory) -> Void
-    ) throws(Failure) -> (gradient: FloatMemory, scalars: [Double]) {
+    ) throws(Failure) -> (gradient: FloatMemory, scalars: NodeScalars) {
         // The last leaf's backward pass adds what is left of it on every level, so that chunks leave while it runs.
-        var left: [(gradient: FloatMemory, scalars: [Double])] = []
+        let outer = left.count
+        defer { left.removeLast(left.count - outer) }
         var last = node
         while let (first, second) = last.children {
-            left.append(
-                try gradient(
-                    of: first, step: step, parameters: parameters, chunksNeeded: chunksNeeded, chunkReady: { _, _ in }))
+            let sum = try gradient(
+                of: first, step: step, parameters: parameters, chunksNeeded: chunksNeeded, chunkReady: { _, _ in })
+            left.append(sum)
             last = second
         }
-        var sum = try leaf(
-            last.lower, step: step, parameters: parameters, left: left.map(\.gradient), chunksNeeded: chunksNeeded,
-            chunkReady: chunkReady)
-        for other in left.reversed() {
-            for index in sum.scalars.indices { sum.scalars[index] += other.scalars[index] }
-        }
+        let sum = try leaf(
+            last.lower, step: step, parameters: parameters, leftFrom: outer, chunksNeeded: chunksNeeded, chunkReady: chunkReady)
+        for index in (outer..<left.count).reversed() { sum.scalars.add(left[index].scalars) }
         return sum
     }
 
@@ -82,27 +87,28 @@ public struct MicrobatchComputer: ~Copyable {
     public mutating func startOver() { derivedStep = nil }
 
     private mutating func leaf<Failure>(
-        _ partition: Partition, step: Step, parameters: Span<Float>, left: [FloatMemory],
+        _ partition: Partition, step: Step, parameters: Span<Float>, leftFrom outer: Int,
         chunksNeeded: (Int) throws(Failure) -> Void, chunkReady: (ChunkIndex, FloatMemory) -> Void
-    ) throws(Failure) -> (gradient: FloatMemory, scalars: [Double]) {
-        let gradient = takeMemory()
+    ) throws(Failure) -> (gradient: FloatMemory, scalars: NodeScalars) {
+        let (gradient, scalars) = (takeMemory(), takeScalars())
         let gathers = plan.gathers(at: step)
+        scalars.clear(count: plan.statistics.count(gathered: gathers))
         // Until the pass has ended well, the workspace is derived from nothing in particular.
         let derives = derivedStep != step
         derivedStep = nil
         loadBatch(partition, step: step)
-        var norms = Array(repeating: 0.0, count: gathers ? plan.statistics.groups : 0)
-        let (plan, inputs, finalChunks, neededChunks) = (plan, inputs, finalChunks, neededChunks)
+        let (plan, inputs, left, finalChunks, neededChunks) = (plan, inputs, left, finalChunks, neededChunks)
         var target = gradient.mutableSpan
         let outcome = try plan.network.gradient(
             parameters: parameters, inputs: inputs.view, labels: labels, into: &target, workspace: &workspace, gathers: gathers,
             derives: derives, layerNeeded: { (layer) throws(Failure) in try chunksNeeded(neededChunks[layer]) }
         ) { layer in
             if partition > 0 { plan.leaveOutState(of: layer, gradient) }
-            if gathers { norms[layer] = plan.squaredNorm(of: layer, gradient) }
+            if gathers { scalars.set(plan.statistics.squaredNorms.lowerBound + layer, plan.squaredNorm(of: layer, gradient)) }
             for chunk in finalChunks[layer] {
                 let range = plan.chunks.chunks[Int(chunk.rawValue)].range
-                for other in left.reversed() {
+                for index in (outer..<left.count).reversed() {
+                    let other = left[index].gradient
                     var part = gradient.mutableFloats(range)
                     VectorKernels.add(other.floats(range), into: &part)
                 }
@@ -110,10 +116,12 @@ public struct MicrobatchComputer: ~Copyable {
             }
         }
         derivedStep = step
-        var scalars = [outcome.lossSum, Double(outcome.correct)]
+        scalars.set(0, outcome.lossSum)
+        scalars.set(1, Double(outcome.correct))
         if gathers {
-            scalars += norms
-            scalars += outcome.sums.activationSquares + outcome.sums.deltaSquares + outcome.sums.cosines
+            scalars.set(plan.statistics.activations, outcome.sums.activationSquares)
+            scalars.set(plan.statistics.deltas, outcome.sums.deltaSquares)
+            scalars.set(plan.statistics.cosines, outcome.sums.cosines)
         }
         return (gradient, scalars)
     }
@@ -130,11 +138,21 @@ public struct MicrobatchComputer: ~Copyable {
         return memory
     }
 
-    private mutating func loadBatch(_ partition: Partition, step: Step) {
-        plan.partitions.indices(partition: partition, step: step, into: &indices)
-        plan.data.train.gather(indices, into: &inputs, labels: &labels)
+    /// Scalars that nobody holds, or new ones.
+    private mutating func takeScalars() -> NodeScalars {
+        for index in scalars.indices where isKnownUniquelyReferenced(&scalars[index]) {
+            atomicMemoryFence(ordering: .acquiring)
+            return scalars[index]
+        }
+        let new = NodeScalars()
+        scalars.append(new)
+        return new
     }
 
+    private mutating func loadBatch(_ partition: Partition, step: Step) {
+        plan.partitions.indices(partition: partition, step: step, orders: &orders, into: &indices)
+        plan.data.train.gather(indices, into: &inputs, labels: &labels)
+    }
 }
 
 extension TrainingPlan {

@@ -23,7 +23,8 @@ public struct ReferenceTrainer: ~Copyable {
     /// Lets go of the parameters on return, so that the step is applied in their place.
     private mutating func rootGradient() -> (FloatMemory, [Double]) {
         let parameters = state.parameters
-        return computer.gradient(of: plan.tree.root, step: step, parameters: parameters.span)
+        let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: step, parameters: parameters.span)
+        return (gradient, scalars.values)
     }
 
     /// Takes one step and says what it saw.

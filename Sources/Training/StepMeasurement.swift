@@ -21,7 +21,7 @@ public struct StepMeasurement {
         var computer = MicrobatchComputer(plan)
         let (gradient, scalars) = computer.gradient(of: plan.tree.root, step: version, parameters: parameters.span)
         let norms = plan.squaredNorms(of: gradient)
-        return StepReport.diagnostics(of: plan, scalars: scalars, squaredNorms: norms)
+        return StepReport.diagnostics(of: plan, scalars: scalars.values, squaredNorms: norms)
     }
 }
 

@@ -21,7 +21,7 @@ final class DedicatedThread: Sendable {
         unsafe pthread_attr_init(&attributes)
         defer { unsafe pthread_attr_destroy(&attributes) }
         unsafe pthread_attr_setstacksize(&attributes, stackBytes)
-        let start = unsafe Unmanaged.passRetained(Start(name: String(decoding: name.utf8.prefix(15), as: UTF8.self), body: body))
+        let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
         // The new thread inherits the mask, so it never sees a signal, not even at its first instruction.
         var all = sigset_t()
         var before = sigset_t()
@@ -66,7 +66,7 @@ private final class Start: Sendable {
 private func runThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument = unsafe argument else { return nil }
     let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-    unsafe pthread_setname_np(pthread_self(), start.name)
+    CurrentThread.setName(start.name)
     plumb_favour_latency()
     start.body()
     return nil

@@ -1,6 +1,7 @@
 import LinearAlgebra
 import ParameterServer
 import Testing
+import Training
 
 @testable import Cluster
 
@@ -16,16 +17,16 @@ struct LaneOrdersTests {
         let isTaken = orders.told(first.order, 3, Self.node, gradient: Self.gradient)
         orders.abandon(3)
         #expect(isTaken && first.gate?.isAbandoned == true && orders.result(3, Self.node) == nil)
-        let isLateTaken = orders.told(first.order, 3, Self.node, scalars: [1])
+        let isLateTaken = orders.told(first.order, 3, Self.node, scalars: NodeScalars([1]))
         #expect(!isLateTaken)
         let second = orders.add(3, Self.node, arriving: 2)
         #expect(second.order != first.order && second.gate !== first.gate && second.gate?.isAbandoned == false)
         let isOldTaken = orders.told(first.order, 3, Self.node, gradient: Self.gradient)
         #expect(!isOldTaken && orders.result(3, Self.node)?.gradient == nil)
-        let isNewTaken = orders.told(second.order, 3, Self.node, scalars: [2])
-        #expect(isNewTaken && orders.result(3, Self.node)?.scalars == [2])
+        let isNewTaken = orders.told(second.order, 3, Self.node, scalars: NodeScalars([2]))
+        #expect(isNewTaken && orders.result(3, Self.node)?.scalars?.values == [2])
         orders.release(3, Self.node)
-        let isReleasedTaken = orders.told(second.order, 3, Self.node, scalars: [2])
+        let isReleasedTaken = orders.told(second.order, 3, Self.node, scalars: NodeScalars([2]))
         #expect(!isReleasedTaken && orders.result(3, Self.node) == nil)
     }
 

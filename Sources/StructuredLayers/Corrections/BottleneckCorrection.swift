@@ -42,7 +42,7 @@ public struct BottleneckCorrection: CorrectionKind {
             MatrixView(parameters.extracting(at[0]), rows: outputs, columns: rank), side: .columns, into: &derived.matrices[0])
         let down = TopSingularVector.measure(
             MatrixView(parameters.extracting(at[1]), rows: rank, columns: inputs), side: .rows, into: &derived.matrices[1])
-        derived.scalars = [up * down, up, down]
+        (derived.scalars[0], derived.scalars[1], derived.scalars[2]) = (up * down, up, down)
     }
 
     /// h = φ(Vᵀx + b); Uᵀg, then the gradient before φ.

@@ -40,7 +40,8 @@ public struct GatedLowRankCorrection: CorrectionKind {
         let down = TopSingularVector.measure(
             MatrixView(parameters.extracting(at[1]), rows: rank, columns: inputs), side: .rows, into: &derived.matrices[1])
         let gate = VectorKernels.sumOfSquares(parameters.extracting(at[2])).squareRoot()
-        derived.scalars = [up * (down + 0.25 * gate * Double(rank).squareRoot()), up, down, gate]
+        derived.scalars[0] = up * (down + 0.25 * gate * Double(rank).squareRoot())
+        (derived.scalars[1], derived.scalars[2], derived.scalars[3]) = (up, down, gate)
     }
 
     /// H = tanh(Vᵀx); P, the gradient before tanh; s(gᵀx); the gradient before s.

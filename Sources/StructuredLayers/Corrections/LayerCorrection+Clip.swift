@@ -42,13 +42,13 @@ extension LayerCorrection {
         let batch = values.columns
         switch scale {
         case .fixed(let factor): VectorKernels.axpy(factor, values.span, into: &y.elements)
-        case .rezero: VectorKernels.axpy(parameters[at[kind.blocks.count].lowerBound], values.span, into: &y.elements)
+        case .rezero: VectorKernels.axpy(parameters[scalePlace(at).lowerBound], values.span, into: &y.elements)
         case .layerscale:
             for row in 0..<values.rows {
                 let range = row * batch..<(row + 1) * batch
                 var target = y.elements.part(range)
                 VectorKernels.axpy(
-                    parameters[at[kind.blocks.count].lowerBound + row], values.span.extracting(range), into: &target)
+                    parameters[scalePlace(at).lowerBound + row], values.span.extracting(range), into: &target)
             }
         }
     }
@@ -64,12 +64,12 @@ extension LayerCorrection {
         switch scale {
         case .fixed(let factor): VectorKernels.scale(&t, by: factor)
         case .rezero:
-            let place = at[kind.blocks.count].lowerBound
+            let place = scalePlace(at).lowerBound
             blockGradients[place] = Float(VectorKernels.dot(g.elements, output.span))
             VectorKernels.scale(&t, by: parameters[place])
         case .layerscale:
             for row in 0..<output.rows {
-                let (range, place) = (row * batch..<(row + 1) * batch, at[kind.blocks.count].lowerBound + row)
+                let (range, place) = (row * batch..<(row + 1) * batch, scalePlace(at).lowerBound + row)
                 blockGradients[place] = Float(VectorKernels.dot(g.elements.extracting(range), output.span.extracting(range)))
                 var part = t.part(range)
                 VectorKernels.scale(&part, by: parameters[place])

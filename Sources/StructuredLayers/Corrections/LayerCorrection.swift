@@ -16,6 +16,13 @@ struct LayerCorrection: Sendable {
     let outputBudget: Double?
     /// m, the units that come out.
     let outputs: Int
+    /// The number of the kind's blocks, after which the scale's comes. Kept, for declaring blocks allocates.
+    let kindBlockCount: Int
+
+    init(kind: any CorrectionKind, scale: Scale, gain: Float, budget: Double?, outputBudget: Double?, outputs: Int) {
+        (self.kind, self.scale, self.gain, self.budget, self.outputBudget) = (kind, scale, gain, budget, outputBudget)
+        (self.outputs, kindBlockCount) = (outputs, kind.blocks.count)
+    }
 
     /// What multiplies the correction, with its numbers.
     enum Scale: Hashable, Sendable {
@@ -65,7 +72,7 @@ struct LayerCorrection: Sendable {
     }
 
     func initialise(block: Int, generator: CounterRNG, into values: inout MutableSpan<Float>) {
-        if block < kind.blocks.count {
+        if block < kindBlockCount {
             kind.initialise(block: block, generator: generator, into: &values)
         } else if case .layerscale(let start, _) = scale {
             VectorKernels.fill(&values, with: start)
@@ -96,7 +103,8 @@ struct LayerCorrection: Sendable {
         }
     }
 
-    private func scalePlace(_ at: [Range<Int>]) -> Range<Int> { at[kind.blocks.count] }
+    /// Where the scale's block lies.
+    func scalePlace(_ at: [Range<Int>]) -> Range<Int> { at[kindBlockCount] }
 
     /// What is proven of Lip(scale · clip(cap(R))), the gain included; the clip neither adds to it nor takes from it.
     func lipschitzBound(_ parameters: Span<Float>, _ at: [Range<Int>], _ derived: DerivedValues) -> Double {

@@ -117,7 +117,7 @@ extension Network {
 
 extension Network {
     private func gatherActivations(_ workspace: inout NetworkWorkspace) {
-        workspace.gathered = LayerSums()
+        workspace.gathered.clear()
         for x in workspace.outputs {
             workspace.gathered.activationSquares.append(VectorKernels.sumOfSquares(x.span))
             workspace.gathered.cosines.append(meanCosine(x, &workspace.columnNorms))
@@ -133,7 +133,7 @@ extension Network {
     private func meanCosine(_ x: Matrix, _ norms: inout [Double]) -> Double {
         let (batch, values) = (x.columns, x.span)
         if batch < 2 { return 0 }
-        norms = Array(repeating: 0, count: batch)
+        if norms.count != batch { norms = Array(repeating: 0, count: batch) }
         var span = norms.mutableSpan
         VectorKernels.columnSumsOfSquares(x.view, into: &span)
         for b in 0..<batch { span[b] = span[b] > 0 ? 1 / span[b].squareRoot() : 0 }

@@ -37,6 +37,13 @@ public struct LayerSums: Hashable, Sendable {
     public var deltaSquares: [Double] = []
     /// Mean pairwise cosine between the examples' x_l: (‖Σ_b x_b/‖x_b‖‖² − B)/(B(B − 1)); 0 for one example.
     public var cosines: [Double] = []
+
+    /// Empties them; their memory serves for the next ones.
+    mutating func clear() {
+        activationSquares.removeAll(keepingCapacity: true)
+        deltaSquares.removeAll(keepingCapacity: true)
+        cosines.removeAll(keepingCapacity: true)
+    }
 }
 
 /// What a microbatch amounts to.
