@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Training speed beside PyTorch and JAX on one host: runs take turns within a round, and a ratio is the median over rounds.
+"""What `plumb bench peers` measures, for it to make a table of; runs take turns within a round.
 
-    python3 Benchmarks/training.py --plumb .build/release/plumb --python VENV/bin/python --rounds 5 [--configs a,b,c,d,narrow] [--json FILE]
+    .build/release/plumb bench peers --python VENV/bin/python [--rounds 5] [--config a]… [--json]
 
-The configurations and the peers are those of peers/training.py. Plumb runs two workers of one thread each, in every placement and way for
+Prints a line of JSON for each configuration: its name, and samplesPerSecond, the rates of every way and peer round by round. The configurations and the peers are those of peers/training.py. Plumb runs two workers of one thread each, in every placement and way for
 payloads that is asked for; samples a second are taken from the record's step times after the first ten steps. The weights of all of Plumb's
 runs of one configuration must be the same. `--seconds` is about what a run of a peer takes.
 """
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -96,10 +95,8 @@ def main():
     parser.add_argument("--configs", default="a,b,c,d,narrow")
     parser.add_argument("--ways", default="workers/auto,workers/tcp,coordinator/auto", help="placement/payloads, separated by commas")
     parser.add_argument("--peers", default="torch-ddp,torch-ddp tuned,jax", help="separated by commas; 'tuned' and 'fused' are options")
-    parser.add_argument("--json", help="where all figures go")
     given = parser.parse_args()
     ways, peers = given.ways.split(","), [name for name in given.peers.split(",") if name]
-    figures, load = {}, os.getloadavg()[0]
     for config in given.configs.split(","):
         rates, weights = {name: [] for name in ways + peers}, set()
         with tempfile.TemporaryDirectory() as folder:
@@ -113,19 +110,7 @@ def main():
                     rates[name].append(peer(given.python, words[0], config, given.seconds, ["--" + word for word in words[1:]]))
         if len(weights) > 1:
             sys.exit(f"config {config}: the runs of one experiment ended with {len(weights)} different weights")
-        figures[config] = rates
-        print(f"\n{config}: samples/s, median (least to most); beside each peer the median ratio of a round")
-        for name in ways + peers:
-            values = sorted(rates[name])
-            line = f"  {name:18} {statistics.median(values):8.0f} ({values[0]:.0f} to {values[-1]:.0f})"
-            if name in ways:
-                line += "".join(
-                    f"  {statistics.median(x / y for x, y in zip(rates[name], rates[other])):.2f} × {other}" for other in peers)
-            print(line, flush=True)
-    print(f"\nload before the first run {load:.2f}, {given.rounds} rounds")
-    if given.json:
-        with open(given.json, "w") as out:
-            json.dump({"load": load, "rounds": given.rounds, "samplesPerSecond": figures}, out, indent=1)
+        print(json.dumps({"config": config, "samplesPerSecond": rates}), flush=True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ struct BenchOptionsTests {
                 "--bytes is 9000000; messages of 1 to 4194304 bytes can be measured."
             ),
             (["link", "--connect", "a:1", "--patience", "0"], "--patience is 0; 1 to 86400 seconds can be waited."),
+            (["peers", "--rounds", "0"], "--rounds is 0; 1 to 1000 rounds can be measured."),
+            (["peers", "--seconds", "nan"], "--seconds is nan; 0.01 to 3600 seconds can be measured."),
+            (["peers", "--config", "e"], "'a', 'b', 'c', 'd' or 'narrow'"),
+            (["peers", "--peer", "tensorflow"], "'torch-ddp-tuned-fused' or 'jax'"),
+            (["peers", "--way", "workers"], "'workers/auto', 'workers/tcp', 'coordinator/auto' or 'coordinator/tcp'"),
         ])
     func refused(arguments: [String], expected: String) throws {
         #expect(try #require(Self.refusal(arguments)).contains(expected))
@@ -40,7 +45,9 @@ struct BenchOptionsTests {
 
     @Test("everything has defaults, and every size is one")
     func accepted() {
-        for arguments in [["pushpull"], ["gemm"], ["link", "--listen", "127.0.0.1:0"], ["link", "--connect", "node:7700"]] {
+        for arguments in [
+            ["pushpull"], ["gemm"], ["peers"], ["link", "--listen", "127.0.0.1:0"], ["link", "--connect", "node:7700"],
+        ] {
             #expect(Self.refusal(arguments) == nil, "\(arguments)")
         }
         for model in PushPullModel.allCases { #expect(Self.refusal(["pushpull", "--size", model.rawValue]) == nil) }

@@ -5,5 +5,6 @@ struct Bench: ParsableCommand {
         abstract: "Measures speed, each ratio interleaved in one run.",
         subcommands: [
             BenchStep.self, BenchLayers.self, BenchCurvature.self, BenchPushPull.self, BenchGEMM.self, BenchLink.self,
+            BenchPeers.self,
         ])
 }
