@@ -95,8 +95,9 @@ extension CoordinatorControl {
         let cluster = plan.experiment.cluster
         let welcome = ControlMessage.Welcome(
             workerName: name, experimentYAML: announcement.experimentYAML, runName: announcement.runName,
-            dataEndpoint: "\(announcement.dataEndpoint)", memory: announcement.memory, timeline: machine.timeline,
-            heartbeat: .seconds(cluster.heartbeatSeconds),
+            dataEndpoint: "\(announcement.dataEndpoints[0])",
+            shardEndpoints: announcement.dataEndpoints.dropFirst().map { "\($0)" },
+            memory: announcement.memory, timeline: machine.timeline, heartbeat: .seconds(cluster.heartbeatSeconds),
             deadline: .seconds(cluster.livenessSeconds))
         send(.welcome(welcome), to: worker, port: &port)
     }

@@ -35,8 +35,9 @@ struct CoordinatorOutlets: Sendable {
 struct RunAnnouncement: Sendable {
     var runName: String
     var experimentYAML: String
-    var dataEndpoint: Endpoint
-    /// What processes of this host open the shard host's memory by.
+    /// Where the hosts of shards listen, the hub first.
+    var dataEndpoints: [Endpoint]
+    /// What processes of this host open their memory by.
     var memory: String
     var fingerprint: NumericFingerprint
     var dataDigest: String

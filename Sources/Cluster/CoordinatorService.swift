@@ -11,7 +11,7 @@ import Transport
 public struct CoordinatorOptions: Sendable {
     /// Where the control socket listens; port 0 leaves the choice to the system.
     public var bind: Endpoint
-    /// The port of the data socket, on the same address; 0 leaves the choice to the system.
+    /// The port of the data socket, on the same address; 0 leaves the choice to the system. Further shard threads take the ports that follow.
     public var dataPort: UInt16
     /// The host name or address that workers reach this machine by; empty for the address of `bind`.
     public var advertisedHost: String
@@ -25,7 +25,7 @@ public struct CoordinatorOptions: Sendable {
     }
 }
 
-/// The coordinator of a run, with its shard host and its record.
+/// The coordinator of a run, with its shard hosts and its record.
 public final class CoordinatorService: Sendable {
     private let plan: TrainingPlan
     private let tenure: RunTenure
@@ -33,7 +33,7 @@ public final class CoordinatorService: Sendable {
     private let options: CoordinatorOptions
     private let context: TransportContext
     private let control: SocketLoop<CoordinatorControl>
-    private let shard: SocketLoop<ShardHost>
+    private let shards: ShardCrew
     private let items: Mailbox<RecorderItem>
     /// A token for each copy of a version that waits for the recorder.
     private let copies: Mailbox<Void>
@@ -43,7 +43,7 @@ public final class CoordinatorService: Sendable {
     /// Where workers connect.
     public var endpoint: Endpoint { control.boundEndpoint }
 
-    /// Opens both sockets; workers may connect from now on.
+    /// Opens all sockets; workers may connect from now on.
     ///
     /// - Throws: `TransportError` when a port is taken; `LAPACKError` when the fingerprint cannot be taken; `ClusterError` when there is no
     ///   memory for the curvature that is asked for.
@@ -63,27 +63,22 @@ public final class CoordinatorService: Sendable {
         let fingerprint = try plan.fingerprint()
         let memory = ExchangeMemory(
             plan, isShared: plan.experiment.cluster.payloads == .auto && plan.experiment.training.placement == .coordinator)
-        shard = try SocketLoop(
-            name: "plumb-shard", context: context,
-            role: .peer(bind: try Endpoint(host: options.bind.host, port: options.dataPort), identity: .coordinator),
-            limits: plan.dataLimits
-        ) {
-            ShardHost(plan: plan, memory: memory, version: tenure.version, timeline: tenure.timeline, state: tenure.state) {
-                post.send(.shard($0))
-            }
-        }
-        let host = options.advertisedHost.isEmpty ? shard.boundEndpoint.host : options.advertisedHost
-        let announcement = RunAnnouncement(
-            runName: plan.experiment.name, experimentYAML: plan.experiment.resolvedYAML(),
-            dataEndpoint: try Endpoint(host: host, port: shard.boundEndpoint.port), memory: memory.name, fingerprint: fingerprint,
-            dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest, build: options.build)
+        shards = try ShardCrew(
+            plan: plan, tenure: tenure, memory: memory, context: context, host: options.bind.host, port: options.dataPort
+        ) { post.send(.shard($0)) }
         let outlets = CoordinatorOutlets(
-            shard: { [shard] post in try? shard.post(post) },
+            shard: { [shards] in shards.post($0) },
             recorder: { item in
                 if case .capture = item { _ = copies.put((), within: .seconds(3600)) }
                 _ = items.put(item, within: .seconds(3600))
             }, ended: { _ = endings.offer($0) })
         do {
+            let announcement = RunAnnouncement(
+                runName: plan.experiment.name, experimentYAML: plan.experiment.resolvedYAML(),
+                dataEndpoints: try shards.endpoints.map { endpoint in
+                    try Endpoint(host: options.advertisedHost.isEmpty ? endpoint.host : options.advertisedHost, port: endpoint.port)
+                }, memory: memory.name, fingerprint: fingerprint, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest,
+                build: options.build)
             control = try SocketLoop(
                 name: "plumb-coordinator", context: context, role: .router(bind: options.bind), limits: .coordinator
             ) {
@@ -92,12 +87,16 @@ public final class CoordinatorService: Sendable {
                     budget: budget, log: log)
             }
         } catch {
-            shard.stop()
+            shards.join()
             throw error
         }
         (self.items, self.copies, self.endings) = (items, copies, endings)
         post.connect { [control] in try? control.post($0) }
         tenure.directory.publishEndpoint("\(control.boundEndpoint)")
+        let (threads, wanted) = (shards.endpoints.count, plan.experiment.cluster.shardThreads)
+        if threads < wanted {
+            log.info("fewer chunks than shard threads: one for each", metadata: ["chunks": "\(threads)", "wanted": "\(wanted)"])
+        }
     }
 
     /// How many worker processes this one has started; none but them will come.
@@ -117,7 +116,7 @@ public final class CoordinatorService: Sendable {
             plan: plan, tenure: tenure, display: display, log: log, build: options.build, budget: budget,
             outlets: RecorderOutlets(
                 snapshotEnded: { [control] in try? control.post(.snapshotEnded(version: $0)) },
-                snapshotLoaded: { [shard] in try? shard.post(.restore(version: $0, timeline: $1, state: $2)) }))
+                snapshotLoaded: { [shards] in shards.post(.restore(version: $0, timeline: $1, state: $2)) }))
         let start = ContinuousClock.now
         var ending: ClusterEnding?
         while true {
@@ -155,9 +154,9 @@ public final class CoordinatorService: Sendable {
     private func close() {
         tenure.directory.publishEndpoint(nil)
         control.stop()
-        shard.stop()
+        shards.stop()
         try? control.join(deadline: .seconds(10))
-        try? shard.join(deadline: .seconds(10))
+        shards.join()
         try? context.close(deadline: .seconds(10))
         tenure.end()
     }

@@ -7,7 +7,8 @@ import WireProtocol
 struct Exchange {
     private let plan: TrainingPlan
     private let identity: WorkerID
-    private let coordinator: Endpoint
+    /// Where the coordinator's hosts listen.
+    private let coordinators: [WorkerID: Endpoint]
     private let sharesMemory: Bool
     private var members: Set<WorkerID> = []
     /// Whose memory this process has open, and who has its.
@@ -22,17 +23,24 @@ struct Exchange {
     private(set) var timeline: Timeline?
     private(set) var generation = Generation(rawValue: 0)
 
-    /// `memory` is the coordinator's; none is opened unless `sharesMemory`.
-    init(plan: TrainingPlan, identity: WorkerID, coordinator: Endpoint, memory: String, sharesMemory: Bool) {
-        (self.plan, self.identity, self.coordinator, self.sharesMemory) = (plan, identity, coordinator, sharesMemory)
+    /// `coordinators` are the endpoints of the plan's `coordinators`, in order; `memory` is that of all of them, and is opened only if
+    /// `sharesMemory`.
+    init(plan: TrainingPlan, identity: WorkerID, coordinators: [Endpoint], memory: String, sharesMemory: Bool) {
+        precondition(coordinators.count == plan.coordinators.count, "every host of the coordinator's listens somewhere")
+        (self.plan, self.identity, self.sharesMemory) = (plan, identity, sharesMemory)
+        self.coordinators = Dictionary(uniqueKeysWithValues: zip(plan.coordinators, coordinators))
         layout = ExchangeLayout(plan)
-        if sharesMemory { memories[.coordinator] = PeerMemory(opening: memory, layout) }
-        map = ShardMap(plan.chunks, hosts: [.coordinator])
+        map = plan.coordinatorMap ?? ShardMap(plan.chunks, hosts: [.coordinator])
+        if sharesMemory, let memory = PeerMemory(opening: memory, layout) {
+            for host in plan.coordinators { memories[host] = memory }
+        }
     }
 
-    func start(_ port: inout LoopPort) throws { try port.await(.coordinator, at: coordinator) }
+    func start(_ port: inout LoopPort) throws {
+        for (host, endpoint) in coordinators.sorted(by: { $0.key < $1.key }) { try port.await(host, at: endpoint) }
+    }
 
-    func isMember(_ peer: WorkerID) -> Bool { peer == .coordinator || members.contains(peer) }
+    func isMember(_ peer: WorkerID) -> Bool { members.contains(peer) || coordinators[peer] != nil }
 
     /// Takes note of what a frame says of its sender's view.
     mutating func note(_ header: FrameHeader, from peer: WorkerID) {

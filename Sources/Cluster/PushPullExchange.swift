@@ -1,6 +1,7 @@
 import ExperimentFile
 import LinearAlgebra
 import ParameterServer
+import ShardKernels
 import Synchronization
 import Training
 import Transport
@@ -30,10 +31,10 @@ public final class PushPullExchange: Sendable {
 
     /// Connects both sides and waits, at most for `deadline`, until the worker holds the first version. Blocking.
     ///
-    /// `plan`: placement `coordinator`, one partition, no step that waits for a decision (no clipping, `onNonFinite: continue`).
+    /// `plan`: placement `coordinator` with one shard thread, one partition, no step that waits for a decision (no clipping, `onNonFinite: continue`).
     /// - Throws: `TransportError` when a socket cannot be opened; `ClusterError` when the first version has not come in time.
     public init(plan: TrainingPlan, deadline: Duration = .seconds(60)) throws {
-        precondition(plan.experiment.training.placement == .coordinator && plan.tree.partitions == 1, "one server, one worker")
+        precondition(plan.coordinatorMap?.hosts == [.coordinator] && plan.tree.partitions == 1, "one server, one worker")
         precondition(!plan.experiment.training.twoPhase && plan.probes.every == 0, "nobody is there to decide")
         parameterBytes = 4 * plan.chunks.chunks.reduce(0) { $0 + $1.range.count }
         chunkCount = plan.chunks.chunks.count
@@ -61,7 +62,10 @@ public final class PushPullExchange: Sendable {
             name: "plumb-shard", context: context, role: .peer(bind: .loopback(), identity: .coordinator), limits: plan.dataLimits
         ) {
             let memory = ExchangeMemory(plan, isShared: false)
-            return ShardHost(plan: plan, memory: memory, version: 0, timeline: timeline, state: plan.initialState()) { news in
+            return ShardHost(
+                plan: plan, memory: memory, store: ShardStore(sharing: memory, plan), version: 0, timeline: timeline,
+                state: plan.initialState()
+            ) { news in
                 switch news {
                 case .frameRejected(let worker, let reason, _), .unreachable(let worker, let reason):
                     complain("\(worker): \(reason)")
@@ -78,7 +82,7 @@ public final class PushPullExchange: Sendable {
         let outlets = WorkerOutlets(
             lane: { orders.send($0) }, progressed: { _ in }, timed: { _, _ in }, synchronized: { _ in },
             rejected: { reason, _ in complain(reason) })
-        let exchange = Exchange(plan: plan, identity: identity, coordinator: server, memory: "", sharesMemory: false)
+        let exchange = Exchange(plan: plan, identity: identity, coordinators: [server], memory: "", sharesMemory: false)
         return try SocketLoop(
             name: "plumb-data", context: context, role: .peer(bind: nil, identity: identity), limits: plan.dataLimits
         ) {

@@ -7,24 +7,36 @@ import Training
 import Transport
 import WireProtocol
 
-/// What the coordinator's shard host knows of shards that live on workers.
+/// What the hub knows of all shards, wherever they live.
 struct ShardPlacementState {
-    /// The timeline's first version, of which hosts take their chunks; nil once they have, and while chunks live here.
+    /// The timeline's first version, of which workers take their chunks; nil once they have, and while chunks live with the coordinator.
     var first: (version: Step, state: OptimizerState)?
     var map: ShardMap?
     var generation = Generation(rawValue: 0)
     var ledger: ShardLedger?
-    /// The version that may be probed, once all of it is here.
+    /// The coordinator's hosts that have not put the version that this timeline goes back to in place.
+    var restoring: (version: Step, hosts: Set<WorkerID>)?
+    /// The version that may be probed, once all of it is here; of chunks on workers.
     var probed: OptimizerState?
     /// The last step that was allowed.
     var allowed: (step: Step, clipScale: Double)?
     /// When the hosts were last asked for a snapshot that has not come.
     var askedAt: Instant?
 
-    init(version: Step, state: OptimizerState?) { first = state.map { (version, $0) } }
+    /// At the beginning of a timeline, whose first version is `version`. The coordinator's hosts are known; on workers shards will be placed.
+    init(plan: TrainingPlan, of host: WorkerID, version: Step, state: OptimizerState) {
+        guard host == .coordinator else { return }
+        map = plan.coordinatorMap
+        if let map {
+            // What stands still is looked at in its hosts' memory.
+            ledger = ShardLedger(map: map, plan: plan.chunks, version: version, captures: plan.captures)
+        } else {
+            first = (version, state)
+        }
+    }
 }
 
-/// Shards on workers: hands out their chunks, keeps the ledger of their reports, puts their copies together.
+/// The hub: hands out the chunks of shards on workers, keeps the ledger of all hosts' reports, puts their copies together.
 extension ShardHost {
     mutating func place(_ map: ShardMap, _ timeline: Timeline, _ generation: Generation) {
         guard timeline == machine.timeline, let first = placement.first else { return }
@@ -44,44 +56,22 @@ extension ShardHost {
             throw RejectedFrame.unexpected("a \(header.kind) frame is of step \(header.step), where nobody can be")
         }
         switch header.kind {
-        case .shardRequest: install(map.chunks(of: peer), at: peer, port: &port)
+        case .shardRequest: hand(map.chunks(of: peer), to: peer, port: &port)
         case .applied:
             if let lack = lack(of: peer, at: header.step, map) { return tell(.hostFailed(peer, reason: "\(lack) did not arrive")) }
-            reported { $0.applied(peer, header.step) }
+            take(.applied(version: header.step), from: peer, header.timeline, port: &port)
         case .norms: try takeNorms(header, message, peer, port: &port)
         case .snapshot: try takeSection(header, message, peer, map)
         case .captureMissed:
             let foremost = try checkedDoubles(header, message).first ?? -1
             guard foremost >= 0, foremost < 9e15 else { return }
-            if let target = placement.ledger?.captureMissed(target: header.step, foremost: Step(foremost)) {
-                ask(for: target, port: &port)
-            }
+            take(.captureMissed(target: header.step, foremost: Step(foremost)), from: peer, header.timeline, port: &port)
         default: throw RejectedFrame.misdirected(header.kind)
         }
     }
 
-    /// Takes a report into the ledger, and tells the coordinator what follows from it.
-    mutating func reported(_ report: (inout ShardLedger) -> Void) {
-        // Taken out, so that it is changed in its place.
-        guard var ledger = placement.ledger.take() else { return }
-        defer { placement.ledger = ledger }
-        report(&ledger)
-        while let news = ledger.news(needsNorms: { plan.needsNorms(at: $0) }) {
-            switch news {
-            case .placed:
-                placement.first = nil
-                tell(.placed(generation: placement.generation))
-            case .applied(let version): tell(.applied(version: version))
-            case .reduced(let step, let norms):
-                tell(
-                    machine.configuration.isHeld(step)
-                        ? .reduced(step: step, squaredNorms: norms) : .norms(step: step, squaredNorms: norms))
-            }
-        }
-    }
-
     /// The chunks of the timeline's first version, section by section.
-    private mutating func install(_ chunks: [ChunkIndex], at host: WorkerID, port: inout LoopPort) {
+    private mutating func hand(_ chunks: [ChunkIndex], to host: WorkerID, port: inout LoopPort) {
         guard let (version, state) = placement.first else { return }
         let sections = [state.parameters] + state.moments
         for chunk in chunks where chunk != plan.chunks.statistics {
@@ -119,18 +109,14 @@ extension ShardHost {
         if isHeld, let allowed = placement.allowed, allowed.step == step {
             return sendWord(allowed.step, allowed.clipScale, to: peer, port: &port)
         }
-        let (plan, needed) = (plan, plan.needsNorms(at: step))
-        reported { ledger in
-            ledger.reduced(peer, step: step, norms: values) { chunk in
-                needed ? plan.chunks.chunks[Int(chunk.rawValue)].segments.count : 0
-            }
-        }
+        take(.norms(step: step, values), from: peer, header.timeline, port: &port)
     }
 
-    mutating func allowHosts(_ step: Step, _ timeline: Timeline, port: inout LoopPort) {
+    /// Passes the word on to workers; the coordinator's hosts all have it from the coordinator.
+    mutating func allowWorkers(_ step: Step, _ timeline: Timeline, port: inout LoopPort) {
         guard let map = placement.map, timeline == machine.timeline else { return }
         placement.allowed = (step, clipScale)
-        for host in map.hosts { sendWord(step, clipScale, to: host, port: &port) }
+        for host in map.hosts where !host.isCoordinators { sendWord(step, clipScale, to: host, port: &port) }
     }
 
     private mutating func sendWord(_ step: Step, _ clipScale: Double, to host: WorkerID, port: inout LoopPort) {
@@ -154,7 +140,6 @@ extension ShardHost {
         } else {
             occasion = .scheduled(complete: plan.captures.capture(at: header.step) == .complete)
         }
-        guard placement.ledger?.awaits(header.step, occasion) == true else { return }
         let expected = plan.chunks.chunks[Int(header.chunk.rawValue)].range.count
         guard header.encoding == .f32, header.count == expected, Int(header.section) < captures.sections(occasion) else {
             throw RejectedFrame.shape(count: header.count, expected: expected)
@@ -162,11 +147,9 @@ extension ShardHost {
         let payload = message.borrowedFloats(ofPart: 1)
         let bytes = payload.bytes(0..<payload.count)
         guard VectorKernels.checksum(bytes) == header.payloadChecksum else { throw RejectedFrame.checksum(header.kind) }
-        guard let capture = captures.add(Int(header.section), of: header.chunk, version: header.step, occasion, bytes) else {
-            return
+        put(header.step, occasion) {
+            $0.add(Int(header.section), of: header.chunk, version: header.step, occasion, bytes)
         }
-        if occasion == .probed { placement.probed = capture.state } else { tell(.captured(capture)) }
-        reported { $0.captured(header.step, occasion) }
     }
 
     private func checkedDoubles(_ header: FrameHeader, _ message: ReceivedMessage) throws -> [Double] {
@@ -184,9 +167,17 @@ extension ShardHost {
         if let target = placement.ledger?.requestCapture() { ask(for: target, port: &port) }
     }
 
-    private mutating func ask(for target: Step, port: inout LoopPort) {
+    mutating func ask(for target: Step, port: inout LoopPort) {
         captures.forgetRequested(except: target)
         for host in placement.map?.hosts ?? [] {
+            if host == identity {
+                handle(.captureRequested(version: target), port: &port)
+                continue
+            }
+            if host.isCoordinators {
+                pass(host, .capture(version: target))
+                continue
+            }
             let frame = FrameHeader(
                 kind: .captureRequest, timeline: machine.timeline, generation: placement.generation, step: target,
                 sender: .coordinator)

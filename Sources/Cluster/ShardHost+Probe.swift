@@ -5,7 +5,7 @@ import Training
 import Transport
 import WireProtocol
 
-/// Probe rounds: frames that bear the mark of a probe, and the coordinator's orders.
+/// Probe rounds, which are the hub's: frames that bear the mark of a probe, and the coordinator's orders.
 extension ShardHost {
     mutating func attachToProbes(_ worker: WorkerID, _ round: Step, _ timeline: Timeline, port: inout LoopPort) {
         guard timeline == probe.timeline else { return }
@@ -14,6 +14,7 @@ extension ShardHost {
     }
 
     mutating func takeProbe(_ header: FrameHeader, _ message: ReceivedMessage, from peer: WorkerID, port: inout LoopPort) throws {
+        guard isHub else { throw RejectedFrame.misdirected(header.kind) }
         switch header.kind {
         case .attach: attachToProbes(peer, header.step, header.timeline, port: &port)
         case .parameterRequest:

@@ -14,7 +14,7 @@ extension ShardHost {
         var checksum: UInt32?
         var frame = FrameHeader(
             kind: .parameters, timeline: machine.timeline, generation: Generation(rawValue: 0), step: version, chunk: chunk,
-            count: range.count, sender: .coordinator)
+            count: range.count, sender: identity)
         for reader in targets {
             frame.flags = memories[reader] == nil ? [] : .reads
             if !isStatistics && readers.contains(reader) {

@@ -6,16 +6,26 @@ import Training
 import Transport
 import WireProtocol
 
-/// The shell of a shard: the data socket's thread, which owns the shard's machine and its numbers.
+/// The shell of a shard: a data socket's thread, which owns the shard's machine and its numbers.
+///
+/// The coordinator has one, the hub, or several, of which the first is the hub: the others tell it what there is to tell, and it tells
+/// the coordinator what follows from all.
 struct ShardHost: SocketHandler {
     let plan: TrainingPlan
+    let identity: WorkerID
+    /// Hands a post to another host of this process.
+    let pass: @Sendable (WorkerID, ShardPost) -> Void
+    /// What is for the hub; passed on at the end of a turn too.
+    var reports: [(ShardReport, Timeline)] = []
     /// News leave at the end of a turn, after the frames that workers wait for.
     private let deliver: @Sendable (ShardNews) -> Void
     var news: [ShardNews] = []
     var machine: ShardMachine
     /// nil while the chunks live on workers.
     var store: ShardStore?
-    /// The workers that host the chunks, if they do.
+    /// The chunks of parameters that are hosted here, ascending.
+    let chunks: [ChunkIndex]
+    /// What the hub knows of all hosts; empty in the others.
     var placement: ShardPlacementState
     private var statistics = StatisticsReducer()
     private var contributions = Contributions()
@@ -42,30 +52,34 @@ struct ShardHost: SocketHandler {
     private var rejections = 0
     private var directives: [ShardMachine.Directive] = []
 
-    /// A host that begins with version `version` of `timeline`.
+    /// A host that begins with version `version` of `timeline`. The store, in `memory`, is to hold the chunks that the plan deals it; there
+    /// is none while workers hold all.
     init(
-        plan: TrainingPlan, memory: ExchangeMemory, version: Step, timeline: Timeline, state: OptimizerState,
+        plan: TrainingPlan, identity: WorkerID = .coordinator, memory: ExchangeMemory, store: ShardStore?, version: Step,
+        timeline: Timeline, state: OptimizerState, pass: @escaping @Sendable (WorkerID, ShardPost) -> Void = { _, _ in },
         tell: @escaping @Sendable (ShardNews) -> Void
     ) {
-        (self.plan, self.memory) = (plan, memory)
+        (self.plan, self.identity, self.memory, self.store, self.pass) = (plan, identity, memory, store, pass)
         deliver = tell
         firstVersion = version
         let training = plan.experiment.training
-        let isHere = training.placement == .coordinator
-        let chunks = isHere ? (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:)) : [plan.chunks.statistics]
+        let hosted = plan.coordinatorMap?.chunks(of: identity) ?? [plan.chunks.statistics]
+        chunks = hosted.filter { $0 != plan.chunks.statistics }
         machine = ShardMachine(
             .init(
-                tree: plan.tree, chunks: chunks, statistics: plan.chunks.statistics, steps: training.steps,
+                tree: plan.tree, chunks: hosted, statistics: plan.chunks.statistics, steps: training.steps,
                 twoPhase: training.twoPhase,
                 captures: plan.captures, probes: plan.probes),
             timeline: timeline)
         probe = ProbeShard(plan: plan, timeline: timeline)
-        store = isHere ? ShardStore(plan: plan.chunks, update: plan.update, state: state, versions: memory.versions) : nil
-        placement = ShardPlacementState(version: version, state: isHere ? nil : state)
-        norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
+        placement = ShardPlacementState(plan: plan, of: identity, version: version, state: state)
+        norms = NormCollector(chunks: chunks)
         captures = CaptureAssembler(
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
+        for chunk in chunks { self.store?.install(chunk, from: state) }
     }
+
+    var isHub: Bool { identity == .coordinator }
 
     mutating func started(port: inout LoopPort) {
         stampAll(firstVersion)
@@ -76,7 +90,7 @@ struct ShardHost: SocketHandler {
         switch post {
         case .applyAllowed(let step, let timeline, let clipScale):
             self.clipScale = clipScale
-            allowHosts(step, timeline, port: &port)
+            allowWorkers(step, timeline, port: &port)
             handle(.applyAllowed(step: step, timeline: timeline), port: &port)
         case .place(let map, let timeline, let generation): place(map, timeline, generation)
         case .admitted(let worker, let memory):
@@ -95,25 +109,26 @@ struct ShardHost: SocketHandler {
             waitingForProbes[worker] = nil
             probe.unsubscribe(worker)
             handle(.unsubscribed(worker), port: &port)
-        case .captureRequested:
-            if store == nil { requestCapture(port: &port) } else { handle(.captureRequested(version: nil), port: &port) }
+        case .captureRequested: requestCapture(port: &port)
+        case .capture(let version): handle(.captureRequested(version: version), port: &port)
         case .probe(let order, let timeline): carryOut(order, timeline, port: &port)
         case .restore(let version, let timeline, let state): restore(version, timeline, state, port: &port)
+        case .reported(let report, let host, let timeline): take(report, from: host, timeline, port: &port)
         }
     }
 
     /// The new history is told of before anything in it: the copy of its first version is part of the record. The machine discards what it
     /// holds before it announces that version.
     private mutating func restore(_ version: Step, _ timeline: Timeline, _ state: OptimizerState, port: inout LoopPort) {
-        norms = NormCollector(chunks: plan.chunks.chunks.map(\.index))
+        norms = NormCollector(chunks: chunks)
         captures = CaptureAssembler(
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
-        for chunk in plan.chunks.chunks { for next in version...version + 1 { memory.willWrite(chunk.index, next) } }
-        store?.restore(state)
+        for chunk in chunks { for next in version...version + 1 { memory.willWrite(chunk, next) } }
+        for chunk in chunks { store?.install(chunk, from: state) }
         fresh = nil
-        placement = ShardPlacementState(version: version, state: store == nil ? state : nil)
+        placement = ShardPlacementState(plan: plan, of: identity, version: version, state: state)
         probe.restart(timeline: timeline)
-        tell(.restored(version: version, timeline: timeline))
+        if isHub { beginRestoring(version, timeline, state) } else { reports.append((.restored, timeline)) }
         stampAll(version, timeline)
         handle(.restored(version: version, timeline: timeline), port: &port)
     }
@@ -136,6 +151,7 @@ struct ShardHost: SocketHandler {
 
     mutating func settled(port: inout LoopPort) {
         flush(port: &port)
+        passReports(port: &port)
         for item in news { deliver(item) }
         news.removeAll(keepingCapacity: true)
     }
@@ -224,10 +240,9 @@ extension ShardHost {
         case doubles([Double])
     }
 
-    /// All chunks hold `version` of the timeline.
+    /// All chunks here hold `version` of the timeline.
     private func stampAll(_ version: Step, _ timeline: Timeline? = nil) {
-        if store == nil { return }
-        for chunk in plan.chunks.chunks { memory.didWrite(chunk.index, version, timeline ?? machine.timeline) }
+        for chunk in chunks { memory.didWrite(chunk, version, timeline ?? machine.timeline) }
     }
 
     private mutating func push(_ name: PushName, _ value: Pushed, from peer: WorkerID, port: inout LoopPort) {
@@ -265,7 +280,7 @@ extension ShardHost {
                 store?.discard(chunk: chunk, nodes: nodes)
             }
         case .rooted(let chunk, let step): collectNorms(chunk, step)
-        case .reportReduced(let step): tell(.reduced(step: step, squaredNorms: norms.take()))
+        case .reportReduced(let step): report(.norms(step: step, norms.take()))
         case .apply(let chunk, let step):
             memory.willWrite(chunk, step + 1)
             apply(chunk, step)
@@ -274,11 +289,15 @@ extension ShardHost {
             tell(.statistics(step: step, values: statistics.take(root: plan.tree.root), contributions: contributions.take()))
         case .capture(let chunk, let version, let occasion):
             guard let store else { return }
-            if let capture = captures.add(chunk, version: version, occasion, from: store) { tell(.captured(capture)) }
-        case .reportCaptureMissed: break
+            if isHub {
+                put(version, occasion) { $0.add(chunk, version: version, occasion, from: store) }
+            } else {
+                let sections = store.copy(ofSections: captures.sections(occasion), of: chunk)
+                report(.captured(chunk, version: version, occasion, sections))
+            }
+        case .reportCaptureMissed(let target, let foremost): report(.captureMissed(target: target, foremost: foremost))
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, port: &port)
-        case .reportApplied(let version):
-            if store == nil { reported { $0.applied(.coordinator, version) } } else { tell(.applied(version: version)) }
+        case .reportApplied(let version): report(.applied(version: version))
         }
     }
 
@@ -295,11 +314,11 @@ extension ShardHost {
     private mutating func collectNorms(_ chunk: ChunkIndex, _ step: Step) {
         guard plan.needsNorms(at: step) else { return }
         if let values = store?.squaredNorms(chunk: chunk, root: plan.tree.root) { norms.set(values, of: chunk) }
-        if !machine.configuration.isHeld(step) && norms.isComplete { tell(.norms(step: step, squaredNorms: norms.take())) }
+        if !machine.configuration.isHeld(step) && norms.isComplete { report(.norms(step: step, norms.take())) }
     }
 
-    /// What a probe needs of the version that stands still.
-    var probedState: OptimizerState? { store.map(\.state) ?? placement.probed }
+    /// What a probe needs of the version that stands still, on every host.
+    var probedState: OptimizerState? { store?.state(at: machine.version) ?? placement.probed }
 
     static func doubles(_ payload: RawSpan) -> [Double] {
         (0..<payload.byteCount / 8).map { index in

@@ -30,6 +30,15 @@ extension TrainingPlan {
         return hash.finalize().prefix(16).map { String($0, radix: 16) }.joined(separator: "-")
     }
 
+    /// Which of the coordinator's threads hosts which chunk; nil where workers do.
+    var coordinatorMap: ShardMap? {
+        guard experiment.training.placement == .coordinator else { return nil }
+        return ShardMap(chunks, hosts: WorkerID.coordinators(experiment.cluster.shardThreads))
+    }
+
+    /// The coordinator's peers in the exchange, each with a data socket of its own.
+    var coordinators: [WorkerID] { coordinatorMap?.hosts ?? [.coordinator] }
+
     /// A peer may be sent a version and pushes of every partition before it reads: nothing more is ever in flight.
     var dataLimits: SocketLimits {
         var limits = SocketLimits.data

@@ -106,7 +106,7 @@ public struct WorkerService: Sendable {
         let sharesMemory = plan.experiment.cluster.payloads == .auto
         let memory = ExchangeMemory(plan, isShared: sharesMemory)
         let exchange = Exchange(
-            plan: plan, identity: identity, coordinator: try Endpoint(parsing: welcome.dataEndpoint), memory: welcome.memory,
+            plan: plan, identity: identity, coordinators: try coordinators(welcome, plan), memory: welcome.memory,
             sharesMemory: sharesMemory)
         let hostsShards = plan.experiment.training.placement == .workers
         let data = try SocketLoop(
@@ -129,6 +129,16 @@ public struct WorkerService: Sendable {
                     fingerprintDigest: fingerprint.digest, dataDigest: plan.data.digest, layoutDigest: plan.layoutDigest,
                     dataEndpoint: hostsShards ? try advertised(data.boundEndpoint) : "", memory: memory.name)))
         return try follow(news, data, log)
+    }
+
+    private func coordinators(_ welcome: ControlMessage.Welcome, _ plan: TrainingPlan) throws -> [Endpoint] {
+        let endpoints = try ([welcome.dataEndpoint] + welcome.shardEndpoints).map { try Endpoint(parsing: $0) }
+        guard endpoints.count == plan.coordinators.count else {
+            throw ClusterError.unusable(
+                "the coordinator listens for data at \(endpoints.count) places, and its experiment makes that \(plan.coordinators.count); "
+                    + "run the same build of plumb on every machine")
+        }
+        return endpoints
     }
 
     private func prepare(_ welcome: ControlMessage.Welcome, _ prepared: inout Prepared?) throws -> Prepared {

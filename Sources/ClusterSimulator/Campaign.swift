@@ -125,7 +125,9 @@ public struct Campaign: Sendable {
             do { try simulation.run() } catch let violation as Violation { found = violation } catch {
                 found = Violation(time: simulation.now, what: "\(error)")
             }
-            return (found, simulation.eventCount, Array(simulation.reached.keys))
+            let threads = simulation.coordinatorMap?.hosts.count ?? 0
+            let reached = Array(simulation.reached.keys) + (threads > 1 ? ["shards on several threads"] : [])
+            return (found, simulation.eventCount, reached)
         }
         let run = simulate(schedule)
         var outcome = Outcome(

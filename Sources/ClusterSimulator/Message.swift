@@ -53,8 +53,10 @@ struct Peers {
     var hosts: [WorkerID]
 }
 
-/// What a host of shards tells the coordinator's host.
+/// What a host of shards tells the hub, the coordinator's first.
 enum HostReport {
+    /// A thread of the coordinator's: a snapshot is in place as the start of the timeline.
+    case restored
     /// It misses these chunks of the timeline's first version.
     case missing([ChunkIndex])
     case applied(version: Step)
@@ -64,7 +66,7 @@ enum HostReport {
     case captureMissed(target: Step, foremost: Step)
 }
 
-/// What the coordinator's host tells a host of shards.
+/// What the hub tells a worker that hosts shards.
 enum HubOrder {
     /// The timeline's first version of a chunk; of the state, that chunk is read.
     case install(ChunkIndex, version: Step, OptimizerState)
@@ -79,7 +81,7 @@ struct CaptureName: Hashable {
     var occasion: CaptureOccasion
 }
 
-/// A message on its way from one life to another; -1 is the coordinator's place.
+/// A message on its way from one life to another; -1 is the coordinator's place, whichever of its threads is meant.
 struct Envelope {
     var from: Int
     var sender: WorkerID
@@ -90,8 +92,15 @@ struct Envelope {
 
 /// What threads of the coordinator's process tell each other.
 enum LocalPost {
+    /// To the hub.
     case toShard(ShardMachine.Event, clipScale: Double)
+    case snapshotRequested
     case restoreShard(version: Step, Timeline, OptimizerState)
+    /// To another host, from the control thread or the hub.
+    case toHost(Int, ShardMachine.Event, clipScale: Double, isFromHub: Bool)
+    case restoreHost(Int, version: Step, Timeline, OptimizerState)
+    /// From another host to the hub.
+    case report(Int, HostReport, Timeline)
     case place(ShardMap, Timeline, Generation)
     case placed(Generation)
     case reduced(step: Step, squaredNorms: [Double])
@@ -109,11 +118,14 @@ enum LocalPost {
     /// The queue that it goes through: from whom to whom.
     var lane: Int {
         switch self {
-        case .toShard, .toProbe, .place: 0
+        case .toShard, .snapshotRequested, .toProbe, .place: 0
         case .reduced, .statistics, .applied, .placed, .probed, .restored, .captured, .unreachable: 1
         case .record, .rollBack: 2
         case .restoreShard: 3
         case .snapshotEnded: 4
+        case .toHost(let place, _, _, isFromHub: false): 4 - 3 * place
+        case .toHost(let place, _, _, isFromHub: true), .restoreHost(let place, _, _, _): 5 - 3 * place
+        case .report(let place, _, _): 6 - 3 * place
         }
     }
 }

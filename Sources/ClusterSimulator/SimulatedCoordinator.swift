@@ -10,8 +10,12 @@ final class SimulatedCoordinator {
     /// Changes with every start.
     let process: Int
     var machine: CoordinatorMachine
-    /// All chunks, or the statistics alone where workers host the others.
-    let shard: SimulatedShard
+    /// The hub's and the other threads', which host the chunks; the hub has the statistics alone where workers host the others.
+    let shards: [SimulatedShard]
+    var shard: SimulatedShard { shards[0] }
+    /// Threads that have not put the version in place that the timeline goes back to.
+    var restoring: Set<Int> = []
+    var restored: (version: Step, timeline: Timeline)?
     var captures: CaptureAssembler
     /// The timelines of what is being put together: one for each copy, or something is wrong.
     var captureTimelines: [CaptureName: Set<Timeline>] = [:]
@@ -26,12 +30,12 @@ final class SimulatedCoordinator {
     var recorderTimeline: Timeline
     var isBetweenTimelines = false
     /// The last time each lane of posts delivers at.
-    var laneTimes = [0, 0, 0, 0, 0]
+    var laneTimes: [Int: Int] = [:]
     var generationChangedAt: Step
     /// The last version, once its copy is here.
     var last: OptimizerState?
 
-    // MARK: Where workers host shards
+    // MARK: What the hub knows of all hosts
 
     /// What every member is to know; nil between timelines.
     var peers: Peers?
@@ -52,24 +56,28 @@ final class SimulatedCoordinator {
     var probed: (version: Step, state: OptimizerState)?
 
     init(
-        process: Int, problem: SimulatedProblem, placement: ShardPlacement, hostsMax: Int, version: Step, timeline: Timeline,
+        process: Int, problem: SimulatedProblem, map: ShardMap?, hostsMax: Int, version: Step, timeline: Timeline,
         state: OptimizerState, workersToStart: Int, now: Int
     ) {
         self.process = process
         let (plan, training) = (problem.plan, problem.plan.experiment.training)
         machine = CoordinatorMachine(
             .init(
-                partitions: training.partitions, steps: training.steps, workersToStart: workersToStart, placement: placement,
+                partitions: training.partitions, steps: training.steps, workersToStart: workersToStart,
+                placement: map == nil ? .workers : .coordinator,
                 hostsMax: hostsMax, twoPhase: training.twoPhase, probes: plan.probes),
             version: version, timeline: timeline, now: Instant(sinceStart: .microseconds(now)))
-        let all = (0..<UInt32(plan.chunks.frameCount)).map(ChunkIndex.init(rawValue:))
-        shard = SimulatedShard(
-            problem: problem, chunks: placement == .workers ? [plan.chunks.statistics] : all, copiesProbed: false,
-            timeline: timeline, store: ShardStore(plan: plan.chunks, update: plan.update, state: state))
+        // One memory for all threads.
+        let store = ShardStore(plan: plan.chunks, update: plan.update, state: state)
+        let hosted = map.map { map in map.hosts.map(map.chunks) } ?? [[plan.chunks.statistics]]
+        shards = hosted.map {
+            SimulatedShard(problem: problem, chunks: $0, copiesProbed: false, timeline: timeline, store: store)
+        }
         probe = ProbeShard(plan: plan, timeline: timeline)
         captures = CaptureAssembler(plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         recorderTimeline = timeline
         generationChangedAt = version
         base = (version, state)
+        ledger = map.map { ShardLedger(map: $0, plan: plan.chunks, version: version, captures: plan.captures) }
     }
 }

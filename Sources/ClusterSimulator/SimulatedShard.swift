@@ -42,10 +42,11 @@ final class SimulatedShard {
         (0..<(name.occasion.isComplete ? store.sectionCount : 1)).map { section($0, of: name.chunk) }
     }
 
+    /// The chunks of parameters.
+    var parameterChunks: [ChunkIndex] { machine.configuration.chunks.filter { $0 != machine.configuration.statistics } }
+
     /// The squared norms of all its chunks' segments, in the plan's order.
-    var reducedNorms: [Double] {
-        machine.configuration.chunks.filter { $0 != machine.configuration.statistics }.flatMap { norms[Int($0.rawValue)] }
-    }
+    var reducedNorms: [Double] { parameterChunks.flatMap { norms[Int($0.rawValue)] } }
 }
 
 /// A worker's part as a host of shards, from when it knows that it is one.

@@ -24,7 +24,8 @@ extension Simulation {
             if member.isReady { try tell(.heard(life, report)) }
         case .synchronized: try tell(.synchronized(life))
         case .leaving: try tell(.left(life, reason: "asked to"))
-        case .subscribe, .request, .push, .statistics: try receiveAtShard(-1, life, envelope.message)
+        case .subscribe, .request, .push, .statistics:
+            try receiveAtShard(Self.place(of: envelope.recipient), life, envelope.message)
         case .probeSubscribe, .probeRequest, .probePush: receiveProbe(life, envelope.message)
         case .host(let report, let timeline): try receiveAtHub(life, report, timeline)
         case .welcome, .rejoin, .peers, .assignment, .parameters, .probe, .hub: break
@@ -34,7 +35,11 @@ extension Simulation {
     func takePost(_ post: LocalPost) throws {
         switch post {
         case .toShard(let event, let clipScale): try order(event, clipScale)
+        case .toHost(let place, let event, let clipScale, _): try order(event, clipScale, at: place)
+        case .snapshotRequested: try askForCapture(coordinator?.ledger?.requestCapture())
         case .restoreShard(let version, let timeline, let state): try restoreShard(version, timeline, state)
+        case .restoreHost(let place, let version, let timeline, let state): try restoreHost(place, version, timeline, state)
+        case .report(let place, let report, let timeline): try receiveAtHub(hostID(at: place), report, timeline)
         case .place(let map, let timeline, let generation): try placeShards(map, timeline, generation)
         case .placed(let generation): try tell(.placed(generation: generation))
         case .reduced(let step, let norms):
@@ -80,11 +85,11 @@ extension Simulation {
         switch directive {
         case .assign(let worker, let assignment, _): send(.assignment(assignment), to: worker)
         case .probe(let version): try startProbe(version)
-        case .unsubscribe(let worker): post(.toShard(.unsubscribed(worker), clipScale: 1))
+        case .unsubscribe(let worker): tellHosts(.unsubscribed(worker), clipScale: 1)
         case .judgeGradient(let step): try tell(.gradientAccepted(step: step))
         case .allowApply(let step, let timeline):
             let scale = coordinator?.decided.removeValue(forKey: step) ?? 1
-            post(.toShard(.applyAllowed(step: step, timeline: timeline), clipScale: scale))
+            tellHosts(.applyAllowed(step: step, timeline: timeline), clipScale: scale)
         case .recordMembership(let row):
             try check(row)
             // The machine may be on the next timeline already, whose map there is none of yet.
@@ -105,7 +110,7 @@ extension Simulation {
             coordinator?.peers = nil
             post(.rollBack)
         case .place(let hosts, let timeline, let generation): try place(hosts, timeline, generation)
-        case .requestSnapshot: post(.toShard(.captureRequested(version: nil), clipScale: 1))
+        case .requestSnapshot: post(.snapshotRequested)
         case .end(let outcome): try end(outcome)
         }
     }
@@ -120,6 +125,12 @@ extension Simulation {
             queue.add(.startCoordinator, at: max(now, resumption ?? now) + 1_000)
         case .failed(let failure): throw violation("the run ends: \(failure)")
         }
+    }
+
+    /// Every thread that hosts shards learns of it.
+    private func tellHosts(_ event: ShardMachine.Event, clipScale: Double) {
+        post(.toShard(event, clipScale: clipScale))
+        for place in otherPlaces { post(.toHost(place, event, clipScale: clipScale, isFromHub: false)) }
     }
 
     // MARK: Who hosts what

@@ -90,12 +90,14 @@ extension Simulation {
         if lastTimeline > 1 { reach(version == 0 ? "resumed from the beginning" : "resumed from a snapshot") }
         processes += 1
         coordinator = SimulatedCoordinator(
-            process: processes, problem: problem, placement: placement, hostsMax: hostsMax, version: version,
+            process: processes, problem: problem, map: coordinatorMap, hostsMax: hostsMax, version: version,
             timeline: Timeline(rawValue: timeline), state: state,
             workersToStart: 1 + dice.below(workers), now: now)
         queue.add(.coordinatorTick(process: processes), at: now + 250_000)
         begin(Timeline(rawValue: timeline), at: version)
-        try tellShard(-1, .restored(version: version, timeline: Timeline(rawValue: timeline)))
+        for place in [-1] + otherPlaces {
+            try tellShard(place, .restored(version: version, timeline: Timeline(rawValue: timeline)))
+        }
     }
 
     func announce(_ timeline: UInt32) throws {

@@ -4,7 +4,7 @@ import ParameterServer
 import ShardKernels
 import Training
 
-/// The shell of the coordinator's host, where workers host the shards of parameters: it hears their reports and gives the word.
+/// The shell of the hub, the coordinator's first thread that hosts shards: it hears the reports of all hosts and gives the word.
 extension Simulation {
     /// How long a host waits before it says something again, and the coordinator's host before it asks again.
     static let patience = 5_000_000
@@ -20,8 +20,6 @@ extension Simulation {
                 coordinator.allowed = (step, clipScale)
                 for host in coordinator.hosts { send(.hub(.allowApply(step: step, clipScale: clipScale), timeline), to: host) }
             }
-        case .captureRequested:
-            if placement == .workers { return askForCapture(coordinator.ledger?.requestCapture()) }
         case .unsubscribed(let worker): coordinator.probe.unsubscribe(worker)
         default: break
         }
@@ -34,14 +32,25 @@ extension Simulation {
         coordinator.captures = CaptureAssembler(
             plan: plan.chunks, optimizer: plan.experiment.optimizer, elements: state.parameters.count)
         coordinator.captureTimelines = [:]
-        (coordinator.ledger, coordinator.allowed, coordinator.probed) = (nil, nil, nil)
+        (coordinator.allowed, coordinator.probed) = (nil, nil)
+        coordinator.ledger = coordinatorMap.map { map in
+            ShardLedger(map: map, plan: plan.chunks, version: version, captures: plan.captures)
+        }
         (coordinator.normed, coordinator.copied) = ([], [])
         coordinator.base = (version, state)
-        coordinator.shard.store.restore(state)
         coordinator.probe.restart(timeline: timeline)
-        coordinator.shard.clipScale = 1
         begin(timeline, at: version)
-        try tellShard(-1, .restored(version: version, timeline: timeline))
+        coordinator.restored = (version, timeline)
+        coordinator.restoring = Set(otherPlaces)
+        for place in otherPlaces { post(.restoreHost(place, version: version, timeline, state)) }
+        try restoreHost(-1, version, timeline, state)
+        tellRestored()
+    }
+
+    /// Nobody takes part in the timeline before it has begun on every thread.
+    private func tellRestored() {
+        guard let coordinator, let (version, timeline) = coordinator.restored, coordinator.restoring.isEmpty else { return }
+        coordinator.restored = nil
         post(.restored(version: version, timeline))
     }
 
@@ -57,11 +66,15 @@ extension Simulation {
     func receiveAtHub(_ host: WorkerID, _ report: HostReport, _ timeline: Timeline) throws {
         guard let coordinator, timeline == coordinator.shard.machine.timeline else { return reach("report of another timeline") }
         switch report {
+        case .restored:
+            reach("thread restored after the hub")
+            coordinator.restoring.remove(Self.place(of: host))
+            tellRestored()
         case .missing(let chunks):
             guard let base = coordinator.base else { return }
             for chunk in chunks { send(.hub(.install(chunk, version: base.version, base.state), timeline), to: host) }
         case .applied(let version):
-            if isLacking(host, at: version) {
+            if !host.isCoordinators && isLacking(host, at: version) {
                 reach("host let go for want of what it had sent")
                 return post(.unreachable(host))
             }
@@ -81,8 +94,8 @@ extension Simulation {
             guard coordinator.ledger?.awaits(name.version, name.occasion) == true else { return reach("copy not awaited") }
             try put(name, timeline, sections)
         case .captureMissed(let target, let foremost):
-            reach("capture missed")
-            askForCapture(coordinator.ledger?.captureMissed(target: target, foremost: foremost))
+            reach(host.isCoordinators ? "capture missed by a thread" : "capture missed")
+            try askForCapture(coordinator.ledger?.captureMissed(target: target, foremost: foremost))
         }
     }
 
@@ -117,7 +130,7 @@ extension Simulation {
         coordinator.ledger = ledger
     }
 
-    private func askForCapture(_ target: Step?) {
+    func askForCapture(_ target: Step?) throws {
         guard let coordinator, let target else { return }
         coordinator.captures.forgetRequested(except: target)
         coordinator.captureTimelines = coordinator.captureTimelines.filter {
@@ -125,12 +138,15 @@ extension Simulation {
         }
         coordinator.captureAskedAt = now
         for host in coordinator.hosts { send(.hub(.capture(target: target), coordinator.shard.machine.timeline), to: host) }
+        guard placement == .coordinator else { return }
+        for place in otherPlaces { post(.toHost(place, .captureRequested(version: target), clipScale: 1, isFromHub: true)) }
+        try tellShard(-1, .captureRequested(version: target))
     }
 
-    func tickHub() {
+    func tickHub() throws {
         guard let coordinator, let target = coordinator.ledger?.captureTarget, now - coordinator.captureAskedAt > Self.patience
         else { return }
         reach("capture asked for again")
-        askForCapture(target)
+        try askForCapture(target)
     }
 }

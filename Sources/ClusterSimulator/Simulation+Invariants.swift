@@ -67,10 +67,10 @@ extension Simulation {
         guard version <= reached, version + 1 >= reached || placement == .workers else {
             throw violation("the coordinator is at version \(version), the shards at \(reached)")
         }
-        if placement == .workers && problem.plan.needsNorms(at: version - 1) && !coordinator.normed.contains(version - 1) {
+        if problem.plan.needsNorms(at: version - 1) && !coordinator.normed.contains(version - 1) {
             throw violation("version \(version) is complete without the norms of the step that made it")
         }
-        if placement == .workers && problem.plan.captures.capture(at: version) != nil && !coordinator.copied.contains(version) {
+        if problem.plan.captures.capture(at: version) != nil && !coordinator.copied.contains(version) {
             throw violation("version \(version) is complete without its copy")
         }
         let isCalm = active.isEmpty && now > (faults.filter { $0.start < now }.map(\.end).max() ?? 0) + 30_000_000
@@ -110,8 +110,10 @@ extension Simulation {
     func checkMemory() throws {
         let plan = problem.plan
         if let coordinator {
-            let held = coordinator.shard.machine.heldNodes
-            guard held <= plan.chunks.frameCount * plan.tree.partitions else { throw violation("the shard holds \(held) nodes") }
+            let held = coordinator.shards.reduce(0) { $0 + $1.machine.heldNodes }
+            guard held <= plan.chunks.frameCount * plan.tree.partitions else {
+                throw violation("the coordinator holds \(held) nodes")
+            }
         }
         for (slot, worker) in slots.enumerated() {
             guard let process = worker.process else { continue }
@@ -139,7 +141,7 @@ extension Simulation {
         else {
             throw violation("the run has finished at version \(coordinator.machine.version) of \(problem.steps)")
         }
-        guard let last = placement == .workers ? coordinator.last : coordinator.shard.store.state else {
+        guard let last = placement == .workers ? coordinator.last : coordinator.shard.store.state(at: problem.steps) else {
             throw violation("the run has finished before its last version was with the coordinator")
         }
         guard sameState(last, problem.states[Int(problem.steps)]) else {

@@ -9,20 +9,21 @@ extension Simulation {
     /// From a worker to anybody, itself included.
     func send(_ message: Message, from slot: Int, to recipient: WorkerID) {
         guard let life = slots[slot].process?.life else { return }
-        guard let to = recipient == .coordinator ? -1 : homes[recipient] else { return }
+        guard let to = recipient.isCoordinators ? -1 : homes[recipient] else { return }
         transmit(Envelope(from: slot, sender: life, to: to, recipient: recipient, message: message))
     }
 
-    /// From the coordinator to a worker.
-    func send(_ message: Message, to worker: WorkerID) {
+    /// From the coordinator, or one of its threads, to a worker.
+    func send(_ message: Message, as sender: WorkerID = .coordinator, to worker: WorkerID) {
         guard let slot = coordinator?.slots[worker] else { return }
         if message.isData && slots[slot].process?.life != worker { return post(.unreachable(worker)) }
-        transmit(Envelope(from: -1, sender: .coordinator, to: slot, recipient: worker, message: message))
+        transmit(Envelope(from: -1, sender: sender, to: slot, recipient: worker, message: message))
     }
 
     /// Messages of one link and kind keep their order, unless a fault says otherwise.
     private func transmit(_ envelope: Envelope) {
-        let link = ((envelope.from + 1) * 64 + envelope.to + 1) * 2 + (envelope.message.isData ? 1 : 0)
+        let thread = [envelope.sender, envelope.recipient].first(where: \.isCoordinators).map(Self.place) ?? -1
+        let link = (((envelope.from + 1) * 64 + envelope.to + 1) * 64 - thread) * 2 + (envelope.message.isData ? 1 : 0)
         if envelope.from == envelope.to {
             // Handed over inside the process.
             let arrival = max(now + dice.within(1...20), linkTimes[link, default: 0] + 1)

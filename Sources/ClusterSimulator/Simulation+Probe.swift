@@ -47,7 +47,8 @@ extension Simulation {
     func carryOut(_ order: ProbeShardOrder, _ timeline: Timeline) {
         guard let coordinator, timeline == coordinator.probe.timeline else { return }
         var directives: [ProbeShard.Directive] = []
-        let state = placement == .workers ? coordinator.probed?.state : coordinator.shard.store.state
+        let state =
+            placement == .workers ? coordinator.probed?.state : coordinator.shard.store.state(at: coordinator.shard.machine.version)
         guard let state else { return reach("probe without its copy") }
         let reply = coordinator.probe.carryOut(order, state: state, into: &directives)
         if let reply { post(.probed(reply, timeline)) }

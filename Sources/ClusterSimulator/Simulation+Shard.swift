@@ -3,11 +3,45 @@ import ParameterServer
 import ShardKernels
 import Training
 
-/// The shell of a shard: at -1 with the coordinator, elsewhere with the worker of that slot.
+/// The shell of a shard: at -1 with the coordinator's first thread, the hub, at -2 and below with its others, elsewhere with the worker of
+/// that slot.
 extension Simulation {
-    func shard(at place: Int) -> SimulatedShard? { place < 0 ? coordinator?.shard : slots[place].process?.host?.shard }
+    func shard(at place: Int) -> SimulatedShard? {
+        place < 0 ? coordinator?.shards[-1 - place] : slots[place].process?.host?.shard
+    }
 
-    private func life(at place: Int) -> WorkerID? { place < 0 ? .coordinator : slots[place].process?.life }
+    static func place(of thread: WorkerID) -> Int { -1 - Int(thread.rawValue - WorkerID.coordinator.rawValue) }
+
+    func hostID(at place: Int) -> WorkerID { WorkerID.coordinators(-place)[-1 - place] }
+
+    /// Where the coordinator's hosts beyond the hub are.
+    var otherPlaces: [Int] { (coordinatorMap?.hosts ?? []).map(Self.place).filter { $0 < -1 } }
+
+    private func life(at place: Int) -> WorkerID? { place < 0 ? hostID(at: place) : slots[place].process?.life }
+
+    /// What the coordinator, or the hub, asks of another of its threads.
+    func order(_ event: ShardMachine.Event, _ clipScale: Double, at place: Int) throws {
+        if case .applyAllowed(_, let timeline) = event {
+            guard let shard = shard(at: place), timeline == shard.machine.timeline else { return }
+            shard.clipScale = clipScale
+        }
+        try tellShard(place, event)
+    }
+
+    /// A thread of the coordinator's puts its chunks of a timeline's first version in place.
+    func restoreHost(_ place: Int, _ version: Step, _ timeline: Timeline, _ state: OptimizerState) throws {
+        guard let shard = shard(at: place) else { return }
+        for chunk in shard.parameterChunks { shard.store.install(chunk, from: state) }
+        (shard.clipScale, shard.normsGathered) = (1, 0)
+        if place < -1 { post(.report(place, .restored, timeline)) }
+        try tellShard(place, .restored(version: version, timeline: timeline))
+    }
+
+    /// A thread of the coordinator's tells the hub, which may be itself.
+    private func report(_ place: Int, _ report: HostReport, _ timeline: Timeline) throws {
+        guard place < 0 else { return sendToHub(place, report) }
+        if place == -1 { try receiveAtHub(.coordinator, report, timeline) } else { post(.report(place, report, timeline)) }
+    }
 
     /// What workers send to shards.
     func receiveAtShard(_ place: Int, _ sender: WorkerID, _ message: Message) throws {
@@ -52,13 +86,15 @@ extension Simulation {
         case .rooted(let chunk, let step):
             guard plan.needsNorms(at: step) else { return }
             shard.norms[Int(chunk.rawValue)] = shard.store.squaredNorms(chunk: chunk, root: plan.tree.root)
-            if place < 0 || shard.machine.configuration.isHeld(step) { return }
+            if shard.machine.configuration.isHeld(step) { return }
             shard.normsGathered += 1
-            guard shard.normsGathered == shard.machine.configuration.chunks.count else { return }
+            guard shard.normsGathered == shard.parameterChunks.count else { return }
             shard.normsGathered = 0
-            sendToHub(place, .reduced(step: step, squaredNorms: shard.reducedNorms))
+            try report(place, .reduced(step: step, squaredNorms: shard.reducedNorms), shard.machine.timeline)
         case .reportReduced(let step):
-            if place < 0 { post(.reduced(step: step, squaredNorms: shard.reducedNorms)) } else { reportReduced(place, step) }
+            if place >= 0 { return reportReduced(place, step) }
+            let norms = plan.needsNorms(at: step) ? shard.reducedNorms : []
+            try report(place, .reduced(step: step, squaredNorms: norms), shard.machine.timeline)
         case .apply(let chunk, let step): try apply(chunk, step, place, shard)
         case .deliverStatistics(let step):
             try countRoot(statistics, step, in: shard)
@@ -66,29 +102,19 @@ extension Simulation {
         case .capture(let chunk, let version, let occasion):
             let name = CaptureName(chunk: chunk, version: version, occasion: occasion)
             let sections = shard.sections(of: name)
-            if place < 0 {
-                try put(name, shard.machine.timeline, sections)
-            } else {
-                sendToHub(place, .captured(name, sections: sections))
-            }
+            try report(place, .captured(name, sections: sections), shard.machine.timeline)
         case .reportCaptureMissed(let target, let foremost):
-            if place < 0 { throw violation("the only host misses no capture") }
-            sendToHub(place, .captureMissed(target: target, foremost: foremost))
+            try report(place, .captureMissed(target: target, foremost: foremost), shard.machine.timeline)
         case .publish(let chunk, let version, let readers): publish(chunk, version, readers, place, shard)
         case .reportApplied(let version):
-            if place >= 0 {
-                reportApplied(place, version)
-            } else if placement == .workers {
-                try reported { $0.applied(.coordinator, version) }
-            } else {
-                post(.applied(version: version))
-            }
+            if place >= 0 { return reportApplied(place, version) }
+            try report(place, .applied(version: version), shard.machine.timeline)
         }
     }
 
     private func apply(_ chunk: ChunkIndex, _ step: Step, _ place: Int, _ shard: SimulatedShard) throws {
         try countRoot(chunk, step, in: shard)
-        if let map = maps[shard.machine.timeline], map.host(of: chunk) != life(at: place) {
+        if let map = coordinatorMap ?? maps[shard.machine.timeline], map.host(of: chunk) != life(at: place) {
             throw violation("chunk \(chunk.rawValue) is applied where the map of its timeline does not have it")
         }
         shard.store.apply(chunk: chunk, step: step, clipScale: shard.clipScale, root: problem.plan.tree.root)
@@ -104,7 +130,7 @@ extension Simulation {
         let values = chunk == problem.plan.chunks.statistics ? [] : shard.section(0, of: chunk)
         let message = Message.parameters(chunk, version, shard.machine.timeline, values)
         for reader in readers {
-            if place < 0 { send(message, to: reader) } else { send(message, from: place, to: reader) }
+            if place < 0 { send(message, as: hostID(at: place), to: reader) } else { send(message, from: place, to: reader) }
         }
     }
 
@@ -134,6 +160,6 @@ extension Simulation {
         } else {
             post(.captured(capture))
         }
-        if placement == .workers { try reported { $0.captured(name.version, name.occasion) } }
+        try reported { $0.captured(name.version, name.occasion) }
     }
 }

@@ -94,7 +94,7 @@ extension Simulation {
     private func carryOut(_ directive: WorkerMachine.Directive, _ slot: Int, _ values: [Float]) throws {
         switch directive {
         case .subscribe(let version, let timeline):
-            for host in slots[slot].process?.map?.everybody ?? [.coordinator] {
+            for host in map(slot)?.everybody ?? [.coordinator] {
                 send(.subscribe(fromVersion: version, timeline), from: slot, to: host)
             }
         case .reportSynchronized: send(.synchronized, from: slot)
@@ -171,7 +171,9 @@ extension Simulation {
         )
     }
 
-    private func host(of chunk: ChunkIndex, _ slot: Int) -> WorkerID { slots[slot].process?.map?.host(of: chunk) ?? .coordinator }
+    private func map(_ slot: Int) -> ShardMap? { coordinatorMap ?? slots[slot].process?.map }
+
+    private func host(of chunk: ChunkIndex, _ slot: Int) -> WorkerID { map(slot)?.host(of: chunk) ?? .coordinator }
 }
 
 /// Whether two vectors are the same bit for bit.

@@ -29,6 +29,8 @@ final class Simulation {
     let placement: ShardPlacement
     /// Workers that host shards at most.
     let hostsMax: Int
+    /// Which thread of the coordinator's hosts which chunk; nil where workers do.
+    let coordinatorMap: ShardMap?
     var now = 0
     var queue = EventQueue<Event>()
     var dice: Dice
@@ -75,6 +77,9 @@ final class Simulation {
         var choice = Dice(seed: seed, purpose: "hosts")
         // Mostly every worker that was there at the beginning; sometimes some only compute.
         hostsMax = choice.chance(0.25) ? choice.within(1...workers) : problem.plan.chunks.chunks.count
+        var threads = Dice(seed: seed, purpose: "shard threads")
+        let hosts = WorkerID.coordinators(threads.within(1...3))
+        coordinatorMap = placement == .coordinator ? ShardMap(problem.plan.chunks, hosts: hosts) : nil
         self.placement = placement
         self.problem = problem
         self.workers = workers
@@ -124,8 +129,8 @@ final class Simulation {
         let machine = coordinator.machine
         var lines = [
             "\(machine.phaseName), timeline \(machine.timeline.rawValue), generation \(machine.generation.rawValue), version "
-                + "\(machine.version), the shard at \(coordinator.shard.machine.version) with \(coordinator.shard.machine.readerCount) readers, missing "
-                + "\(coordinator.shard.machine.missingPartitions)\(coordinator.programme == nil ? "" : ", probing"), round "
+                + "\(machine.version), the shards at \(coordinator.shards.map(\.machine.version)) with \(coordinator.shard.machine.readerCount) readers, missing "
+                + "\(coordinator.shards.map(\.machine.missingPartitions))\(coordinator.programme == nil ? "" : ", probing"), round "
                 + "\(coordinator.probe.round) of probes missing \(coordinator.probe.missingPartitions)"
         ]
         if let ledger = coordinator.ledger {
@@ -163,7 +168,7 @@ final class Simulation {
         case .coordinatorTick(let process):
             guard coordinator?.process == process else { return }
             if hold(event, -1) { return }
-            tickHub()
+            try tickHub()
             try tell(.ticked)
             queue.add(event, at: now + 250_000)
         case .workerTick(let slot, let process):

@@ -58,7 +58,10 @@ struct Coordinator: ParsableCommand {
     @Option(help: "The port for workers to connect to; 0 leaves the choice to the system.")
     var port: UInt16 = 7700
 
-    @Option(help: "The port for parameters and gradients; 0 leaves the choice to the system.")
+    @Option(
+        help:
+            "The port for parameters and gradients, of the first of cluster.shardThreads; the others take the ports that follow. 0 leaves the choice to the system."
+    )
     var dataPort: UInt16 = 0
 
     @Option(help: "The name or address that workers reach this machine by, where it is not the one listened on.")

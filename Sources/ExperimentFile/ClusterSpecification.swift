@@ -1,9 +1,13 @@
+import ParameterServer
+
 /// What concerns machines and processes, and never the result.
 public struct ClusterSpecification: Hashable, Sendable {
     /// Workers that must join before training starts; with `plumb train`, the local worker processes.
     public var workers: Int
     /// Microbatches that a worker computes side by side, each on a thread of its own.
     public var threads: Int
+    /// Threads of the coordinator that host shards, each with a data socket of its own; at most one a chunk is made.
+    public var shardThreads: Int
     /// Seconds between heartbeats.
     public var heartbeatSeconds: Double
     /// Seconds of silence after which a worker is lost.
@@ -34,9 +38,16 @@ public struct ClusterSpecification: Hashable, Sendable {
 }
 
 extension ClusterSpecification {
-    init(_ section: SettingsSection) throws(ExperimentError) {
+    init(_ section: SettingsSection, placement: ShardPlacement) throws(ExperimentError) {
         workers = try section.integer("workers", default: 2, in: 1...4096)
         threads = try section.integer("threads", default: 1, in: 1...1024)
+        shardThreads = try section.integer("shardThreads", default: 1, in: 1...WorkerID.coordinatorsMax)
+        guard placement == .coordinator || shardThreads == 1 else {
+            throw section.refusal(
+                "shardThreads", "\(shardThreads)",
+                "training.placement is \(placement.rawValue), where the coordinator hosts no parameters; "
+                    + "leave it 1, or set training.placement to coordinator")
+        }
         heartbeatSeconds = try section.number("heartbeatSeconds", default: 1, in: 0.25...3600)
         livenessSeconds = try section.number("livenessSeconds", default: 8, in: 0.5...36_000)
         joinSeconds = try section.number("joinSeconds", default: 120, in: 1...360_000)
@@ -53,6 +64,7 @@ extension ClusterSpecification {
     var resolved: [(String, SettingsValue)] {
         [
             ("workers", .plain("\(workers)")), ("threads", .plain("\(threads)")),
+            ("shardThreads", .plain("\(shardThreads)")),
             ("heartbeatSeconds", .plain("\(heartbeatSeconds)")),
             ("livenessSeconds", .plain("\(livenessSeconds)")), ("joinSeconds", .plain("\(joinSeconds)")),
             ("payloads", .plain(payloads.rawValue)), ("pinning", .plain(pinning.rawValue)),

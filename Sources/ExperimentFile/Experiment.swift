@@ -53,7 +53,7 @@ extension Experiment {
         diagnostics = try DiagnosticsSpecification(
             try top.section("diagnostics"), depth: model.depth, partitions: training.partitions)
         record = try RecordSpecification(try top.section("record"))
-        cluster = try ClusterSpecification(try top.section("cluster"))
+        cluster = try ClusterSpecification(try top.section("cluster"), placement: training.placement)
         try top.finish()
     }
 

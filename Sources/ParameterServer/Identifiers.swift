@@ -24,10 +24,22 @@ public struct WorkerID: RawRepresentable, Hashable, Comparable, Codable, Sendabl
     public var rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    public var description: String { self == .coordinator ? "coordinator" : "worker-" + String(rawValue, radix: 16) }
+    public var description: String {
+        guard isCoordinators else { return "worker-" + String(rawValue, radix: 16) }
+        return self == .coordinator ? "coordinator" : "coordinator-\(rawValue - Self.coordinator.rawValue + 1)"
+    }
 
     /// The coordinator, where it takes part in the exchange like a worker: as a host of shards.
     public static let coordinator = WorkerID(rawValue: 1 << 56)
+    /// The coordinator as `count` hosts of shards, each a thread and a peer of its own; the first is `coordinator`.
+    public static func coordinators(_ count: Int) -> [WorkerID] {
+        precondition((1...coordinatorsMax).contains(count), "a coordinator hosts shards on 1 to \(coordinatorsMax) threads")
+        return (0..<UInt64(count)).map { WorkerID(rawValue: coordinator.rawValue + $0) }
+    }
+    /// Hosts of shards that a coordinator may be at most.
+    public static let coordinatorsMax = 64
+    /// Whether this is a thread of the coordinator's, and no worker.
+    public var isCoordinators: Bool { rawValue >> 56 == 1 }
     /// Those that lives are drawn from.
     public static let lives = UInt64(1) << 57...UInt64.max
 }

@@ -52,8 +52,8 @@ public struct ShardMachine: Sendable {
         case unsubscribed(WorkerID)
         /// `worker` misses these chunks of `version`; it gets what is there if that is as new.
         case parametersRequested(WorkerID, version: Step, chunks: [ChunkIndex])
-        /// A snapshot is wanted: of `version`, or, if that is nil, as soon as every chunk passes through one version.
-        case captureRequested(version: Step?)
+        /// A snapshot is wanted of `version`.
+        case captureRequested(version: Step)
         /// The shell put version `version` of a new timeline in place (start, resume, rollback).
         case restored(version: Step, timeline: Timeline)
         /// The shell has put the version after `step` in place by itself: what was pushed for `step` has been read or is not wanted.
@@ -254,11 +254,10 @@ extension ShardMachine {
         if version > before { directives.append(.reportApplied(version: version)) }
     }
 
-    /// Every chunk passes through the version that the foremost has reached: nobody goes beyond it before all are there.
-    private mutating func requestCapture(_ version: Step?, into directives: inout [Directive]) {
+    /// Each chunk is copied when it reaches the version, at once where it has; where one has gone beyond, the capture is missed.
+    private mutating func requestCapture(_ target: Step, into directives: inout [Directive]) {
         let parameters = configuration.chunks.indices.filter { configuration.chunks[$0] != configuration.statistics }
         guard let foremost = parameters.map({ states[$0].version }).max() else { return }
-        let target = version ?? foremost
         guard foremost <= target else { return directives.append(.reportCaptureMissed(target: target, foremost: foremost)) }
         // A late request: a host that looked out for less than it was asked for last would miss it. The same again is copied again, for
         // what was copied may have been lost.

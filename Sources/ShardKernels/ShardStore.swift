@@ -5,7 +5,8 @@ import ParameterServer
 ///
 /// A step reads a chunk's version `t` and writes `t + 1` beside it, in one pass: pushed values are added where they arrived, and the new
 /// elements go past the caches to whoever reads them next. Mirrors `ShardMachine`, directive for directive; used
-/// by one thread at a time. The memory of the versions may be shared with their readers.
+/// by one thread at a time. The memory of the versions may be shared with their readers. A copy of a store that has made nothing yet
+/// shares its memory: so the threads of one process host different chunks of the same vectors.
 public struct ShardStore: Sendable {
     public let plan: ChunkPlan
     public let update: ParameterUpdate
@@ -149,9 +150,15 @@ public struct ShardStore: Sendable {
 
 extension ShardStore {
     /// The vector and its moments, every chunk in its latest version. O(elements); copies.
-    public var state: OptimizerState {
+    public var state: OptimizerState { state { latest[Int($0.rawValue)] } }
+
+    /// The vector and its moments at `version`, which whoever hosts any of the chunks in this memory has reached and not gone beyond.
+    /// O(elements); copies.
+    public func state(at version: Step) -> OptimizerState { state { _ in version } }
+
+    private func state(_ version: (ChunkIndex) -> Step) -> OptimizerState {
         var parameters = AlignedVector(count: versions.count)
-        for chunk in plan.chunks { copy(chunk.range, of: versions[latest[Int(chunk.index.rawValue)]], into: &parameters) }
+        for chunk in plan.chunks { copy(chunk.range, of: versions[version(chunk.index)], into: &parameters) }
         var state = OptimizerState(parameters: parameters, optimizer: update.optimizer)
         state.firstMoment = AlignedVector(first.span)
         state.secondMoment = AlignedVector(second.span)
@@ -194,7 +201,15 @@ extension ShardStore {
 
     /// A section of a chunk's latest version.
     public func section(_ section: Int, of chunk: ChunkIndex) -> BorrowedFloats {
-        let memory = section == 0 ? versions[latest[Int(chunk.rawValue)]] : section == 1 ? first : second
-        return memory.borrowed(range(chunk))
+        memory(section, of: chunk).borrowed(range(chunk))
+    }
+
+    /// A copy of the first sections of a chunk's latest version, which stays when the chunk goes on. O(sections · count).
+    public func copy(ofSections count: Int, of chunk: ChunkIndex) -> [AlignedVector] {
+        (0..<count).map { AlignedVector(memory($0, of: chunk).floats(range(chunk))) }
+    }
+
+    private func memory(_ section: Int, of chunk: ChunkIndex) -> FloatMemory {
+        section == 0 ? versions[latest[Int(chunk.rawValue)]] : section == 1 ? first : second
     }
 }

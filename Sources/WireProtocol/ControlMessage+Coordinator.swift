@@ -11,7 +11,9 @@ extension ControlMessage {
         public var runName: String
         /// Where the shard host listens.
         public var dataEndpoint: String
-        /// What processes of its host open the shard host's memory by; empty when they cannot.
+        /// Where the coordinator's further hosts of shards listen, in their order.
+        public var shardEndpoints: [String]
+        /// What processes of its host open the memory of all of these by; empty when they cannot.
         public var memory: String
         /// The history that the run writes.
         public var timeline: Timeline
@@ -22,10 +24,11 @@ extension ControlMessage {
 
         /// A message of these fields.
         public init(
-            workerName: String, experimentYAML: String, runName: String, dataEndpoint: String, memory: String = "",
-            timeline: Timeline, heartbeat: Duration, deadline: Duration
+            workerName: String, experimentYAML: String, runName: String, dataEndpoint: String,
+            shardEndpoints: [String] = [], memory: String = "", timeline: Timeline, heartbeat: Duration, deadline: Duration
         ) {
             self.memory = memory
+            self.shardEndpoints = shardEndpoints
             self.workerName = workerName
             self.experimentYAML = experimentYAML
             self.runName = runName
@@ -36,7 +39,7 @@ extension ControlMessage {
         }
 
         enum CodingKeys: String, CodingKey {
-            case workerName, experimentYAML, runName, dataEndpoint, memory, timeline
+            case workerName, experimentYAML, runName, dataEndpoint, shardEndpoints, memory, timeline
             case heartbeat = "heartbeatMilliseconds"
             case deadline = "deadlineMilliseconds"
         }
@@ -48,6 +51,7 @@ extension ControlMessage {
             experimentYAML = try fields.decode(String.self, forKey: .experimentYAML)
             runName = try fields.decode(String.self, forKey: .runName)
             dataEndpoint = try fields.decode(String.self, forKey: .dataEndpoint)
+            shardEndpoints = try fields.decodeIfPresent([String].self, forKey: .shardEndpoints) ?? []
             memory = try fields.decode(String.self, forKey: .memory)
             timeline = Timeline(rawValue: try fields.decode(UInt32.self, forKey: .timeline))
             heartbeat = .milliseconds(try fields.decode(Int32.self, forKey: .heartbeat))
@@ -61,6 +65,7 @@ extension ControlMessage {
             try fields.encode(experimentYAML, forKey: .experimentYAML)
             try fields.encode(runName, forKey: .runName)
             try fields.encode(dataEndpoint, forKey: .dataEndpoint)
+            if !shardEndpoints.isEmpty { try fields.encode(shardEndpoints, forKey: .shardEndpoints) }
             try fields.encode(memory, forKey: .memory)
             try fields.encode(timeline.rawValue, forKey: .timeline)
             try fields.encode(milliseconds(heartbeat), forKey: .heartbeat)
@@ -166,6 +171,8 @@ extension ControlMessage.Welcome: ControlMessageBody {
         try fields.text("experimentYAML", experimentYAML, bytesMax: FieldChecker.experimentBytesMax)
         try fields.text("runName", runName, bytesMax: FieldChecker.nameBytesMax)
         try fields.text("dataEndpoint", dataEndpoint, bytesMax: FieldChecker.nameBytesMax)
+        try fields.number("shardEndpoints.count", shardEndpoints.count, in: 0...(WorkerID.coordinatorsMax - 1))
+        for endpoint in shardEndpoints { try fields.text("shardEndpoints", endpoint, bytesMax: FieldChecker.nameBytesMax) }
         try fields.text("memory", memory, bytesMax: FieldChecker.nameBytesMax)
         try fields.number("heartbeatMilliseconds", milliseconds(heartbeat), in: 1...FieldChecker.millisecondsMax)
         try fields.number("deadlineMilliseconds", milliseconds(deadline), in: 1...FieldChecker.millisecondsMax)

@@ -27,7 +27,8 @@ struct CampaignTests {
 
     /// What the campaign is for: each of these is gone through by some runs, or nothing is proved of it.
     static let mustReach = [
-        "shards with the coordinator", "shards with the workers", "rollback", "expelled", "interrupted with a snapshot",
+        "shards with the coordinator", "shards with the workers", "shards on several threads",
+        "thread restored after the hub", "capture missed by a thread", "rollback", "expelled", "interrupted with a snapshot",
         "death while writing", "resumed from a snapshot", "probe finished", "slow step", "frame between parted workers",
         "host lost while placing shards", "host lost while running", "host lost while running, probing",
         "host lost while stopping", "host lost while stopping, probing", "host let go for want of what it had sent",

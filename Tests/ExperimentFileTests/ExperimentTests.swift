@@ -30,6 +30,7 @@ struct ExperimentTests {
             "optimizer: { kind: sgd, momentum: 0.5 }\ntraining: { clip: none, onNonFinite: continue }",
             "model: { width: [16, 32, 8], depth: 2, correction: { kind: low-rank, scale: 1/L, outputClip: 2 } }",
             "model: { path: { family: dense, init: he }, correction: { kind: none } }\ncluster: { blasCore: Haswell }",
+            "cluster: { shardThreads: 8 }",
         ] {
             let experiment = try Experiment(yaml: text, source: "x")
             #expect(try Experiment(yaml: experiment.resolvedYAML(), source: "y") == experiment, "\(text)")
@@ -69,6 +70,14 @@ struct ExperimentTests {
         #expect(Self.refusal("a: &x 1").contains("aliases"))
         #expect(Self.refusal("seed: 1", ["training"]).contains("expected path.to.key=value"))
         #expect(Self.refusal("seed: 1", ["seed.x=1"]).contains("holds a single value"))
+        #expect(
+            Self.refusal("cluster: { shardThreads: 0 }").contains(
+                "cluster.shardThreads is 0, but it must be a whole number from 1 to 64"))
+        #expect(Self.refusal("cluster: { shardThreads: 65 }").contains("from 1 to 64"))
+        #expect(
+            Self.refusal("training: { placement: workers }\ncluster: { shardThreads: 2 }")
+                == "x.yaml: cluster.shardThreads is 2, but training.placement is workers, where the coordinator hosts no parameters; "
+                + "leave it 1, or set training.placement to coordinator")
         #expect(Self.refusal("cluster: { heartbeatSeconds: 5, livenessSeconds: 6 }").contains("cluster.livenessSeconds is 6.0"))
     }
 

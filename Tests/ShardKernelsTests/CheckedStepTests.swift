@@ -12,24 +12,33 @@ struct CheckedStepTests {
         BlockExtent(name: "u", range: 12_000..<20_011, layer: 1),
     ]
 
+    static func parameters(_ plan: ChunkPlan) -> AlignedVector {
+        var parameters = AlignedVector(count: plan.elements)
+        var values = parameters.mutableSpan
+        CounterRNG(seed: 1, purpose: "w").fillNormal(&values, standardDeviation: 1)
+        return parameters
+    }
+
+    static func gradient(_ plan: ChunkPlan, at step: Step) -> FloatMemory {
+        let gradient = FloatMemory(count: plan.elements)
+        var values = gradient.mutableSpan
+        CounterRNG(seed: step, purpose: "g").fillNormal(&values, standardDeviation: 1)
+        return gradient
+    }
+
     @Test("has the bits of one that is not, and the checksum of what it made", arguments: [Float(0), 0.01])
     func same(decay: Float) throws {
         let plan = try ChunkPlan(blocks: Self.blocks)
         for kind in [OptimizerSpecification.Kind.sgd(momentum: 0.9), .adam(beta1: 0.9, beta2: 0.99, epsilon: 1e-8)] {
             let optimizer = OptimizerSpecification(kind: kind, learningRate: 0.1, weightDecay: decay)
             let update = ParameterUpdate(optimizer: optimizer, blocks: Self.blocks, batch: 3)
-            var parameters = AlignedVector(count: plan.elements)
-            var values = parameters.mutableSpan
-            CounterRNG(seed: 1, purpose: "w").fillNormal(&values, standardDeviation: 1)
-            var state = OptimizerState(parameters: parameters, optimizer: optimizer)
+            var state = OptimizerState(parameters: Self.parameters(plan), optimizer: optimizer)
             var (plain, checked) = (
                 ShardStore(plan: plan, update: update, state: state), ShardStore(plan: plan, update: update, state: state)
             )
             let root = TreeNode(0, 1)
             for step in Step(0)..<4 {
-                let gradient = FloatMemory(count: plan.elements)
-                var values = gradient.mutableSpan
-                CounterRNG(seed: step, purpose: "g").fillNormal(&values, standardDeviation: 1)
+                let gradient = Self.gradient(plan, at: step)
                 for chunk in plan.chunks {
                     let index = chunk.index
                     plain.accept(chunk: index, borrowing: gradient.borrowed(chunk.range), merging: [], yields: root)

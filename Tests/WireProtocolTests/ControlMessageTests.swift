@@ -55,6 +55,11 @@ struct ControlMessageTests {
                     .init(step: 8, compute: 0.25, exposed: 0.5, wait: 0, waitedFor: nil, optimizer: 0.125),
                     .init(step: 9, compute: 0.25, exposed: 0, wait: 1, waitedFor: WorkerID(rawValue: 0xA2 << 56), optimizer: 0),
                 ])),
+        .welcome(
+            .init(
+                workerName: "w2", experimentYAML: "seed: 1\n", runName: "r", dataEndpoint: "10.0.0.1:7701",
+                shardEndpoints: ["10.0.0.1:7702", "10.0.0.1:7703"], timeline: Timeline(rawValue: 1), heartbeat: .seconds(1),
+                deadline: .seconds(8))),
     ]
 
     @Test("come back as they were sent, and every kind is among the samples")
@@ -78,7 +83,9 @@ struct ControlMessageTests {
             try json(Self.samples[7])
                 == #"{"fromStep":120,"generation":9,"kind":"assignment","members":3,"partitions":[0,3,65535],"timeline":1,"v":1}"#)
         #expect(try json(Self.samples[9]) == #"{"ending":"interrupted","kind":"stop","reason":"Ctrl-C","step":600,"v":1}"#)
+        #expect(try json(Self.samples[17]).contains(#""shardEndpoints":["10.0.0.1:7702","10.0.0.1:7703"]"#))
         let welcome = try json(Self.samples[5])
+        #expect(!welcome.contains("shardEndpoints"), "one host of shards is told of as ever")
         #expect(welcome.contains(#""heartbeatMilliseconds":1000"#) && welcome.contains(#""deadlineMilliseconds":8500"#))
     }
 
