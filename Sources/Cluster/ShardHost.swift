@@ -110,6 +110,7 @@ struct ShardHost: SocketHandler {
         store?.restore(state)
         fresh = nil
         placement = ShardPlacementState(version: version, state: store == nil ? state : nil)
+        batch.begin(timeline)
         probe.restart(timeline: timeline)
         tell(.restored(version: version, timeline: timeline))
         stampAll(version, timeline)
