@@ -25,9 +25,7 @@ extension ShardHost {
             }
             if !isStatistics && checksum == nil { checksum = self.checksum(chunk, version, memory.floats(range)) }
             frame.payloadChecksum = checksum ?? 0
-            do { try batch.send(frame, memory, range, to: reader, port: &port) } catch {
-                tell(.unreachable(reader, reason: "\(error)"))
-            }
+            batch.send(frame, memory, range, to: reader, port: &port)
         }
     }
 
@@ -36,20 +34,15 @@ extension ShardHost {
         return VectorKernels.checksum(unsafe values.bytes)
     }
 
-    /// Sends a frame, in the order of all frames to `peer`; small ones leave together at the turn's end.
+    /// Sends a frame; small ones leave together at the turn's end, in their order.
     mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to peer: WorkerID, port: inout LoopPort) {
-        do { try batch.send(frame, payload, to: peer, port: &port) } catch { tell(.unreachable(peer, reason: "\(error)")) }
+        batch.send(frame, payload, to: peer, port: &port)
     }
 
     /// A frame without a payload.
-    mutating func send(_ frame: FrameHeader, to peer: WorkerID, port: inout LoopPort) {
-        let nothing: [UInt8] = []
-        unsafe send(frame, nothing.span.bytes, to: peer, port: &port)
-    }
+    mutating func send(_ frame: FrameHeader, to peer: WorkerID, port: inout LoopPort) { batch.send(frame, to: peer, port: &port) }
 
     mutating func flush(port: inout LoopPort) {
-        var failures: [ShardNews] = []
-        batch.flush(port: &port) { failures.append(.unreachable($0, reason: "\($1)")) }
-        news += failures
+        for (peer, error) in batch.flush(port: &port) { tell(.unreachable(peer, reason: "\(error)")) }
     }
 }

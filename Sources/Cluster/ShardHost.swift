@@ -127,6 +127,7 @@ struct ShardHost: SocketHandler {
         for chunk in chunks { store?.install(chunk, from: state) }
         fresh = nil
         placement = ShardPlacementState(plan: plan, of: identity, version: version, state: state)
+        batch.begin(timeline)
         probe.restart(timeline: timeline)
         if isHub { beginRestoring(version, timeline, state) } else { reports.append((.restored, timeline)) }
         stampAll(version, timeline)

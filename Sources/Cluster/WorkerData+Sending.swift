@@ -65,16 +65,11 @@ extension WorkerData {
             to: host, port: &port)
     }
 
-    mutating func send(_ frame: FrameHeader, to host: WorkerID, port: inout LoopPort) {
-        let nothing: [UInt8] = []
-        unsafe send(frame, nothing.span.bytes, to: host, port: &port)
-    }
+    mutating func send(_ frame: FrameHeader, to host: WorkerID, port: inout LoopPort) { batch.send(frame, to: host, port: &port) }
 
     /// Sends the frames that wait to leave together.
     mutating func flush(port: inout LoopPort) {
-        var failures: [String] = []
-        batch.flush(port: &port) { failures.append("frames for \($0) were not sent: \($1)") }
-        for failure in failures { reject(failure) }
+        for (peer, error) in batch.flush(port: &port) { reject("frames for \(peer) were not sent: \(error)") }
     }
 
     /// A frame of float64 numbers.
@@ -87,16 +82,12 @@ extension WorkerData {
     }
 
     mutating func send(_ frame: FrameHeader, _ payload: RawSpan, to host: WorkerID, port: inout LoopPort) {
-        do { try batch.send(frame, payload, to: host, port: &port) } catch {
-            reject("a \(frame.kind) frame was not sent: \(error)")
-        }
+        batch.send(frame, payload, to: host, port: &port)
     }
 
     /// A frame whose payload, if it is large, is read in `memory` itself until it has left.
     mutating func send(_ frame: FrameHeader, _ memory: FloatMemory, _ range: Range<Int>, to host: WorkerID, port: inout LoopPort) {
-        do { try batch.send(frame, memory, range, to: host, port: &port) } catch {
-            reject("a \(frame.kind) frame was not sent: \(error)")
-        }
+        batch.send(frame, memory, range, to: host, port: &port)
     }
 }
 

@@ -246,6 +246,7 @@ struct WorkerData: SocketHandler {
         case .release(let step, let node): orders.release(step, node)
         case .abandon(let step): orders.abandon(step)
         case .subscribe(let version, let timeline):
+            batch.begin(timeline)
             for host in exchange.everybody { send(.attach, timeline, version, to: host, port: &port) }
             clock = StepClock(lanes: plan.experiment.cluster.threads)
             orders.endArrival()

@@ -31,13 +31,18 @@ public struct LoopPort: ~Copyable {
     /// Peers that are to be connected: what is sent to them waits until they are.
     private(set) var awaited: [WorkerID: Endpoint?] = [:]
     private let scratch = OutgoingMessage()
+    private let wake: WakeSignal
     var stopRequested = false
 
-    init(socket: RawSocket, limits: SocketLimits, endpoint: Endpoint) {
+    init(socket: RawSocket, limits: SocketLimits, endpoint: Endpoint, wake: WakeSignal) {
+        self.wake = wake
         self.socket = socket
         self.limits = limits
         self.endpoint = endpoint
     }
+
+    /// A count of what is underway to one peer, which wakes this loop.
+    public func makeLine() -> SendLine { SendLine(wake: wake) }
 
     /// Asks the loop to end after this call of the handler.
     public mutating func stop() { stopRequested = true }

@@ -11,6 +11,8 @@ public final class PayloadBuffer: @unchecked Sendable {
     /// Whose memory it is; nil when it is the buffer's own.
     private let owner: (any AnyObject & Sendable)?
     private let framesInFlight = Atomic<Int>(0)
+    /// Who counts the bytes of a buffer that is sent once.
+    private let line: SendLine?
 
     /// The boundary on which the memory begins.
     public static let alignment = 64
@@ -21,17 +23,17 @@ public final class PayloadBuffer: @unchecked Sendable {
         unsafe memory = .allocate(byteCount: max(byteCount, 1), alignment: Self.alignment)
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
         self.byteCount = byteCount
-        owner = nil
+        (owner, line) = (nil, nil)
     }
 
     /// The memory of `owner`, which is kept alive until the last frame is sent and must not change while frames are in flight.
     ///
-    /// The caller vouches for both; the buffer cannot be written through this object.
+    /// The caller vouches for both; the buffer cannot be written through this object. With a `line`, all of it is sent, once.
     @unsafe
-    public init(reading bytes: UnsafeRawBufferPointer, of owner: any AnyObject & Sendable) {
+    public init(reading bytes: UnsafeRawBufferPointer, of owner: any AnyObject & Sendable, line: SendLine? = nil) {
         unsafe memory = UnsafeMutableRawBufferPointer(mutating: bytes)
         byteCount = bytes.count
-        self.owner = owner
+        (self.owner, self.line) = (owner, line)
     }
 
     deinit {
@@ -73,11 +75,15 @@ public final class PayloadBuffer: @unchecked Sendable {
     /// The bytes of `range` for libzmq to read until `sendEnded`; keeps the buffer alive and counts the frame.
     func sendStarted(_ range: Range<Int>) -> (bytes: UnsafeMutableRawBufferPointer, hint: UnsafeMutableRawPointer) {
         framesInFlight.add(1, ordering: .relaxed)
+        line?.entered(byteCount)
         return unsafe (UnsafeMutableRawBufferPointer(rebasing: memory[range]), Unmanaged.passRetained(self).toOpaque())
     }
 
-    /// Runs on libzmq's I/O thread: an atomic count and a release, no lock.
-    fileprivate func sendEnded() { framesInFlight.subtract(1, ordering: .releasing) }
+    /// Runs on libzmq's I/O thread: atomic counts and a release, no lock.
+    fileprivate func sendEnded() {
+        framesInFlight.subtract(1, ordering: .releasing)
+        line?.left(byteCount)
+    }
 }
 
 /// What libzmq calls once it no longer needs the bytes of a frame.

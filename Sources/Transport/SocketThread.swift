@@ -13,7 +13,8 @@ func runSocketLoop<Handler: SocketHandler>(
         let socket = try RawSocket(context: context, name: shared.name, role: role, limits: limits)
         let endpoint = try socket.attach(role)
         thread = SocketThread(
-            handler: try makeHandler(), port: LoopPort(socket: socket, limits: limits, endpoint: endpoint), shared: shared,
+            handler: try makeHandler(), port: LoopPort(socket: socket, limits: limits, endpoint: endpoint, wake: shared.wake),
+            shared: shared,
             descriptor: try socket.descriptor())
     } catch {
         shared.started.update { $0 = .failure(error) }
@@ -41,6 +42,8 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
     private var message: ReceivedMessage
     private var posts: [Handler.Post] = []
     private var nextTick: Instant
+    /// Whether the loop has been woken since the handler's last turn.
+    private var wasWoken = false
 
     fileprivate init(handler: Handler, port: consuming LoopPort, shared: LoopShared<Handler.Post>, descriptor: Int32) {
         self.handler = handler
@@ -72,7 +75,8 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
     private mutating func turn() throws(TransportError) {
         let received = try receiveBatch()
         let posted = takePosts()
-        if received > 0 || posted { handler.settled(port: &port) }
+        if received > 0 || posted || wasWoken { handler.settled(port: &port) }
+        wasWoken = false
         let busy = received == Self.batch || posted
         if !port.queues.isEmpty { sendQueued() }
         let now = MonotonicClock.now()
@@ -150,7 +154,10 @@ struct SocketThread<Handler: SocketHandler>: ~Copyable {
         }
         // An interrupted poll is a short one. The signal is cleared before the inbox is read, so no post is missed; and posts signal only
         // a loop that sleeps.
-        if ready > 0, items.1.revents != 0 { shared.wake.clear() }
+        if ready > 0, items.1.revents != 0 {
+            shared.wake.clear()
+            wasWoken = true
+        }
     }
 
     /// Tries for the length of the linger to send what waits.

@@ -33,7 +33,7 @@ struct FrameBatchTests {
                 do {
                     switch item {
                     case .frame(let header, let payload):
-                        try batch.send(header, unsafe payload.span.bytes, to: .coordinator, port: &port)
+                        batch.send(header, unsafe payload.span.bytes, to: .coordinator, port: &port)
                     case .raw(let headers, let payload):
                         try port.send(to: .coordinator, headers, payload: unsafe payload.span.bytes)
                     }
@@ -41,7 +41,9 @@ struct FrameBatchTests {
             }
         }
 
-        mutating func settled(port: inout LoopPort) { batch.flush(port: &port) { Issue.record("\($0): \($1)") } }
+        mutating func settled(port: inout LoopPort) {
+            for (peer, error) in batch.flush(port: &port) { Issue.record("\(peer): \(error)") }
+        }
     }
 
     struct Receiver: SocketHandler {
