@@ -32,6 +32,14 @@ struct ChaosTests {
         return (try #require(run.json["weightsSHA256"] as? String), try RunFolder(path: "\(folder)/reference").lawfulRows())
     }
 
+    /// Ends a run as Ctrl-C does; it says that a snapshot is kept.
+    static func interrupt(_ process: Process, _ errors: Pipe) throws {
+        process.interrupt()
+        let messages = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130 && messages.contains("is kept"), "\(messages)")
+    }
+
     /// Nothing that ran in `folder` runs any more, and no run in it holds what ends with its coordinator.
     static func expectNothingLeft(in folder: String, runs: [String]) {
         #expect(Program.wait(3) { Program.processes(with: folder).isEmpty && Program.orphans.isEmpty }, "processes are left")
