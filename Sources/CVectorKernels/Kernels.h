@@ -5,6 +5,7 @@
 #include "Philox.h"
 #include "Reductions.h"
 #include "Transcendental.h"
+#include "Transpose.h"
 
 // y[i] = f(y[i]) and y[i] = f(y[i], x[i]) over `count` elements; the tail takes the same expression.
 #define EACH(y, count, expression)                                    \
@@ -98,4 +99,5 @@ const struct plumb_vector_kernels PLUMB_KERNEL_TABLE = {
     .adam_step_to = adam_step_to,
     .adam_step_near = adam_step_near,
     .sum_to = sum_to,
+    .transpose = transpose,
 };

@@ -22,13 +22,12 @@ public enum BLAS {
         let (inner, n) = transposeB ? (b.columns, b.rows) : (b.rows, b.columns)
         precondition(k == inner && c.rows == m && c.columns == n, "gemm: the shapes do not fit")
         useOneThread()
-        let (lda, ldb) = (Int32(max(1, a.columns)), Int32(max(1, b.columns)))
+        let call = GEMMCall(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, beta: beta)
         unsafe a.elements.withUnsafeBufferPointer { a in
             unsafe b.elements.withUnsafeBufferPointer { b in
                 unsafe c.elements.withUnsafeMutableBufferPointer { c in
-                    unsafe cblas_sgemm(
-                        CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, Int32(m),
-                        Int32(n), Int32(k), alpha, a.baseAddress, lda, b.baseAddress, ldb, beta, c.baseAddress, Int32(max(1, n)))
+                    guard let c = c.baseAddress else { return }
+                    unsafe call.run(a.baseAddress, b.baseAddress, c)
                 }
             }
         }

@@ -31,3 +31,7 @@ void plumb_large_blocks_give(struct plumb_large_blocks *_Nonnull blocks, void *_
 
 // Bytes of the blocks in use and of what is kept.
 size_t plumb_large_blocks_held(struct plumb_large_blocks *_Nonnull blocks);
+
+// At least `bytes` of the calling thread's own, on a boundary of 64 bytes: what the last call of this thread returned, or larger memory
+// in its place, of any content. NULL if there is none. It goes with the thread.
+void *_Nullable plumb_thread_scratch(size_t bytes);

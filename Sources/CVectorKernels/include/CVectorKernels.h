@@ -88,6 +88,9 @@ struct plumb_vector_kernels {
         const void *_Nullable second, size_t count, struct plumb_adam settings);
     // to = first + second, or first; any alignment of their bytes
     void (*_Nonnull sum_to)(float *_Nonnull to, const void *_Nonnull first, const void *_Nullable second, size_t count);
+    // to[j, i] = from[i, j], i < rows, j < columns; a row of either is its stride after the one before
+    void (*_Nonnull transpose)(
+        float *_Nonnull to, size_t to_stride, const float *_Nonnull from, size_t from_stride, size_t rows, size_t columns);
 } __attribute__((swift_attr("@Sendable")));
 
 // partners[i], uniform below bound − i, for i = 0, 1, … count − 1 in turn, from the random numbers at *used and on; returns for how many
