@@ -26,8 +26,12 @@ INLINE void transpose_tile(float *to, size_t to_stride, const float *from, size_
 static void transpose(float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows, size_t columns) {
     size_t whole_rows = rows - rows % LANES, whole_columns = columns - columns % LANES;
     for (size_t i = 0; i < whole_rows; i += LANES)
-        for (size_t j = 0; j < whole_columns; j += LANES)
-            transpose_tile(to + j * to_stride + i, to_stride, from + i * from_stride + j, from_stride);
+        for (size_t j = 0; j < whole_columns; j += LANES) {
+            const float *tile = from + i * from_stride + j;
+            // The tile below: its rows are too far apart for the machine to see them coming.
+            for (size_t row = LANES; row < 2 * LANES; row++) __builtin_prefetch(tile + row * from_stride);
+            transpose_tile(to + j * to_stride + i, to_stride, tile, from_stride);
+        }
     for (size_t i = 0; i < rows; i++)
         for (size_t j = i < whole_rows ? whole_columns : 0; j < columns; j++) to[j * to_stride + i] = from[i * from_stride + j];
 }
