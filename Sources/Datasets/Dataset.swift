@@ -37,18 +37,12 @@ public struct Dataset: Sendable {
 
     /// Gathers a batch feature-major: `inputs: [featureCount, indices.count]`, column b the example `indices[b]`; and its labels.
     ///
-    /// O(featureCount · batch), blocked so that both sides stay in cache; no allocation when `labels` has the capacity.
+    /// O(featureCount · batch); no allocation when `labels` has the capacity.
     public func gather(_ indices: [Int32], into inputs: inout MutableMatrixView, labels target: inout [Int32]) {
         precondition(inputs.rows == featureCount && inputs.columns == indices.count, "inputs: [features, batch]")
         target.removeAll(keepingCapacity: true)
         for index in indices { target.append(labels[Int(index)]) }
-        let (batch, width, source) = (indices.count, featureCount, features.span)
-        for first in stride(from: 0, to: width, by: 16) {
-            for b in 0..<batch {
-                let start = Int(indices[b]) * width
-                for feature in first..<min(first + 16, width) { inputs.elements[feature * batch + b] = source[start + feature] }
-            }
-        }
+        VectorKernels.gatherColumns(of: features.view, indices.span, into: &inputs)
     }
 
     /// The same into a matrix that the caller keeps.

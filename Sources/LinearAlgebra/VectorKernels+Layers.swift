@@ -1,3 +1,4 @@
+import CAllocator
 import CVectorKernels
 
 extension Activation {
@@ -29,5 +30,33 @@ extension VectorKernels {
         precondition(y.rows == g.rows && y.columns == g.columns, "a gradient of the output's shape")
         if activation == .none { return }
         unsafe pair(y.elements, &g.elements) { unsafe kernels.multiply_by_derivative($1, $0, $2, activation.code) }
+    }
+}
+
+extension VectorKernels {
+    /// column b of `target` ← row `indices[b]` of `source`. `source: [any, n]`, `target: [n, indices.count]`. O(n · indices.count).
+    ///
+    /// Any thread; a few rows at a time, in memory that the thread keeps.
+    public static func gatherColumns(of source: MatrixView, _ indices: Span<Int32>, into target: inout MutableMatrixView) {
+        precondition(target.rows == source.columns && target.columns == indices.count, "a column for each index")
+        let (width, batch, tile) = (source.columns, indices.count, 16)
+        guard width > 0, let memory = unsafe plumb_thread_scratch(tile * width * MemoryLayout<Float>.stride) else {
+            for b in 0..<batch { for i in 0..<width { target.elements[i * batch + b] = source.elements[Int(indices[b]) * width + i] } }
+            return
+        }
+        let rows = unsafe memory.assumingMemoryBound(to: Float.self)
+        unsafe source.elements.withUnsafeBufferPointer { source in
+            unsafe target.elements.withUnsafeMutableBufferPointer { target in
+                for first in stride(from: 0, to: batch, by: tile) {
+                    let count = min(tile, batch - first)
+                    for b in 0..<count {
+                        let start = Int(indices[first + b]) * width
+                        let row = unsafe UnsafeBufferPointer(rebasing: source[start..<start + width])
+                        unsafe (rows + b * width).update(from: row.baseAddress!, count: width)
+                    }
+                    unsafe kernels.transpose(target.baseAddress! + first, batch, rows, width, count, width)
+                }
+            }
+        }
     }
 }
