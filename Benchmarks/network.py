@@ -6,7 +6,8 @@
 Makes network namespaces on one bridge, each link shaped to --rate Mbit/s both ways, and runs a coordinator on one and a worker on each of the
 others, with the 784→[1024]×8→10 network and so few rows a worker that computing is small beside the network. The bounds, in payload alone:
 placement workers, 2 (W − 1) / W × parameter bytes over a worker's link; placement coordinator, W × parameter bytes over the coordinator's.
-Payloads go over tcp: the hosts are one machine, whose processes would share memory. Needs root and iproute2; leaves nothing behind.
+Tcp's congestion control is cubic, Linux's default; a kernel that keeps it from namespaces
+(net.ipv4.tcp_allowed_congestion_control) leaves its own, which is printed. Payloads go over tcp: the hosts are one machine, whose processes would share memory. Needs root and iproute2; leaves nothing behind.
 """
 import argparse
 import os
@@ -37,6 +38,7 @@ def make_hosts(count, rate):
     for host in range(count):
         name = f"{PREFIX}-{host}"
         run("ip", "netns", "add", name)
+        choose_congestion_control(name)
         run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", f"p{host}", "netns", switch)
         run("ip", "-n", switch, "link", "set", f"p{host}", "master", "br0", "up")
@@ -44,6 +46,18 @@ def make_hosts(count, rate):
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "netns", "exec", name, "tc", "qdisc", "replace", "dev", "eth0", "root", *shape)
         run("ip", "netns", "exec", switch, "tc", "qdisc", "replace", "dev", f"p{host}", "root", *shape)
+
+
+def choose_congestion_control(name):
+    """Linux's default, whatever this machine's is, which the hosts would inherit; where a namespace may not have it, this machine's."""
+    subprocess.run(
+        ["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic"], capture_output=True)
+
+
+def congestion_control():
+    """That of the first host, in a word."""
+    read = ["ip", "netns", "exec", f"{PREFIX}-0", "sysctl", "-n", "net.ipv4.tcp_congestion_control"]
+    return subprocess.run(read, capture_output=True, text=True).stdout.strip()
 
 
 def remove_hosts(count):
@@ -100,6 +114,7 @@ def main():
     given.plumb = os.path.abspath(given.plumb)
     try:
         make_hosts(given.workers + 1, given.rate)
+        print(f"{given.workers} workers, links of {given.rate:g} Mbit/s, tcp's congestion control: {congestion_control()}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             for placement, factor in [("workers", 2 * (given.workers - 1) / given.workers), ("coordinator", given.workers)]:
                 step, size = median_step(given, placement, folder)
