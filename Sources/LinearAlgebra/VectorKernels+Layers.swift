@@ -41,7 +41,9 @@ extension VectorKernels {
         precondition(target.rows == source.columns && target.columns == indices.count, "a column for each index")
         let (width, batch, tile) = (source.columns, indices.count, 16)
         guard width > 0, let memory = unsafe plumb_thread_scratch(tile * width * MemoryLayout<Float>.stride) else {
-            for b in 0..<batch { for i in 0..<width { target.elements[i * batch + b] = source.elements[Int(indices[b]) * width + i] } }
+            for b in 0..<batch {
+                for i in 0..<width { target.elements[i * batch + b] = source.elements[Int(indices[b]) * width + i] }
+            }
             return
         }
         let rows = unsafe memory.assumingMemoryBound(to: Float.self)

@@ -8,7 +8,7 @@ struct ProductPieceTests {
     /// m, n, k of products that are cut in rows, in columns too, or turned over first, with remainders; and of some that are not cut.
     static let shapes = [
         (64, 64, 64), (256, 64, 256), (250, 37, 251), (61, 128, 784), (130, 300, 200), (1024, 128, 1024), (512, 64, 512),
-        (200, 1500, 128), (67, 390, 33), (10, 128, 1024), (5, 3, 2), (300, 1030, 256),
+        (200, 1500, 128), (67, 390, 33), (10, 128, 1024), (5, 3, 2), (300, 1030, 256), (90, 70, 2100),
     ]
 
     static func random(_ rows: Int, _ columns: Int, _ purpose: String) -> Matrix {
@@ -74,9 +74,15 @@ struct ProductPieceTests {
         // A weight's product, its gradient's, and the input's, of a microbatch of 64 at width 256.
         let all = [piece(256, 64, 256), piece(256, 256, 64, false, true), piece(256, 64, 256, true, false)]
         if ["Cooperlake", "SkylakeX"].contains(NumericFingerprint.currentCore) {
-            #expect(all == [.init(columns: 64, rows: 60), .init(columns: 256, rows: 32), .init(columns: 64, rows: 60)])
-            #expect(piece(1024, 128, 1024) == .init(columns: 128, rows: 4))
-            #expect(piece(1024, 300, 1024) == .init(columns: 64, rows: 12))
+            let pieces: [GEMMCall.Piece] = [
+                .init(columns: 64, rows: 60, depth: 256), .init(columns: 256, rows: 32, depth: 64),
+                .init(columns: 64, rows: 60, depth: 256),
+            ]
+            #expect(all == pieces)
+            #expect(piece(1024, 128, 1024) == .init(columns: 128, rows: 4, depth: 1024))
+            #expect(piece(1024, 300, 1024) == .init(columns: 64, rows: 12, depth: 1024))
+            #expect(piece(4096, 64, 4096) == .init(columns: 64, rows: 12, depth: 1024))
+            #expect(piece(500, 70, 2100) == .init(columns: 70, rows: 20, depth: 704))
         } else {
             #expect(all.allSatisfy { $0 == nil || $0!.rows >= 4 })
         }
