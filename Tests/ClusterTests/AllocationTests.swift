@@ -24,10 +24,11 @@ struct AllocationTests {
         var testDescription: String { "\(placement), \(payloads)" }
     }
 
-    /// Lanes take nothing in any way, and the data path of neighbours that share memory nothing as large as a payload. (A lane's pool may
-    /// come to its size late, when a gradient is held for longer than ever before: a few blocks once, not one a step.)
+    /// Lanes take nothing in any way, and the data path of neighbours that share memory nothing as large as a payload. (A pool or a
+    /// queue may come to its size late, when something is held for longer than ever before: a few blocks once, not one a step.)
     static func ways() -> [Way] {
-        let lane = Limit(role: "worker", thread: "plumb-lane", blocks: 0.01, payloads: 0.004)
+        let late = 0.004
+        let lane = Limit(role: "worker", thread: "plumb-lane", blocks: 0.01, payloads: late)
         func data(_ blocks: Double, _ payloads: Double) -> Limit {
             Limit(role: "worker", thread: "plumb-data", blocks: blocks, payloads: payloads)
         }
@@ -41,16 +42,16 @@ struct AllocationTests {
         return [
             Way(
                 placement: "coordinator", payloads: "auto",
-                limits: [lane, data(8, 0), shard(20, 0), zmq("worker", 0.5), zmq("coordinator", 2)]),
+                limits: [lane, data(8, late), shard(20, late), zmq("worker", 0.5), zmq("coordinator", 2)]),
             Way(
                 placement: "workers", payloads: "auto",
-                limits: [lane, data(14, 0), shard(12, 0), zmq("worker", 0.5), zmq("coordinator", 2)]),
+                limits: [lane, data(14, late), shard(12, late), zmq("worker", 0.5), zmq("coordinator", 2)]),
             Way(
                 placement: "coordinator", payloads: "tcp",
                 limits: [lane, data(26, 1.4), shard(70, 2.7), zmq("worker", 14), zmq("coordinator", 28)]),
             Way(
                 placement: "workers", payloads: "tcp",
-                limits: [lane, data(34, 1.4), shard(12, 0), zmq("worker", 14), zmq("coordinator", 2)]),
+                limits: [lane, data(34, 1.4), shard(12, late), zmq("worker", 14), zmq("coordinator", 2)]),
         ]
     }
 
